@@ -1,0 +1,52 @@
+"""What travels between the conductor and a worker: a Job goes out, EpochMetrics come back. Plain values, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FailureKind = Literal["out_of_memory", "diverged", "timeout", "worker_lost", "error"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker must know to train one network, or (`mode="test"`) to read the test split with its weights.
+
+    `folder` is the trial's own checkpoint folder (absolute); a worker claims the next free attempt inside it.
+    `blueprint`, `recipe` and `data` are resolved: no `$variable` is left in them. `checkpoint_seconds` is the least
+    time between two checkpoints; 0 writes one at every epoch end.
+    """
+
+    trial: int
+    blueprint: dict[str, Any]
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    task: str
+    seed: int
+    folder: str
+    mode: Literal["train", "test"] = "train"
+    threads: int = 1
+    gpus: float = 0.0
+    checkpoint_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch's measurements: `epoch` counts from 1, `metrics` go by name (`val_accuracy`, `train_loss`).
+
+    `train_seconds` is the time of this epoch's training alone. A resumed trial first yields the epochs that its
+    checkpoint remembers, with the very same numbers.
+    """
+
+    epoch: int
+    metrics: dict[str, float]
+    train_seconds: float
+
+
+class TrainingFailed(RuntimeError):
+    """A trial that ended without a result, with its kind and one sentence for the user."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        self.kind: FailureKind = kind
+        self.reason = reason
+        super().__init__(f"{kind}: {reason}")
