@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 Size = tuple[int, ...]
 """A spatial size, or any other quantity per axis: one, two or three integers."""
 Shape = tuple[int, ...]
 """Of one example: (channels, *map size), or (features,) after a flatten or a global pool."""
+NormKind = Literal["batch", "layer", "instance", "group"]
+ActivationKind = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"]
+PoolKind = Literal["max", "average"]
+Merge = Literal["add", "concat", "multiply"]
 
 
 @dataclass(frozen=True)
@@ -33,22 +38,22 @@ class Conv:
 class Norm:
     """Normalization with learned scale and shift: `batch`, `layer` (over channels and map), `instance`, `group`."""
 
-    kind: str
+    kind: NormKind
     groups: int = 1
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A pointwise nonlinearity; `ACTIVATIONS` lists the kinds."""
+    """A pointwise nonlinearity."""
 
-    kind: str
+    kind: ActivationKind
 
 
 @dataclass(frozen=True)
 class Pool:
     """`max` or `average` over windows; zero padding counts in no average (torch: count_include_pad=False)."""
 
-    kind: str
+    kind: PoolKind
     kernel: Size
     stride: Size
     padding: tuple[tuple[int, int], ...]
@@ -59,7 +64,7 @@ class Pool:
 class GlobalPool:
     """`max` or `average` over the whole map: (C, *size) -> (C,)."""
 
-    kind: str
+    kind: PoolKind
 
 
 @dataclass(frozen=True)
@@ -99,16 +104,11 @@ class Parallel:
     """Branches over the same input, merged by `add`, `concat` (channels) or `multiply`."""
 
     branches: tuple[tuple[str, Node], ...]
-    merge: str
+    merge: Merge
 
 
 Primitive = Conv | Norm | Activation | Pool | GlobalPool | Dropout | Flatten | Linear | Identity
 Node = Primitive | Sequence | Parallel
-
-NORMS = ("batch", "layer", "instance", "group")
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh")
-POOLS = ("max", "average")
-MERGES = ("add", "concat", "multiply")
 
 
 @dataclass(frozen=True)

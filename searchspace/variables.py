@@ -1,0 +1,162 @@
+"""Variables: the one way to say "this may vary". A name, and a domain of values it may take."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from searchspace.problems import Path, Problem, SpecError
+
+MAX_LEVELS = 100_000
+"""The most values a domain may list or count."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the listed options, of any type; numbers in rising order count as ordered."""
+
+    options: tuple[Any, ...]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the options are numbers that rise, so that a sampler may use their order."""
+        numbers = all(isinstance(option, int | float) and not isinstance(option, bool) for option in self.options)
+        return numbers and all(a < b for a, b in zip(self.options, self.options[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class IntRange:
+    """The integers low, low + step, ... up to high; `log` samples them evenly on a log scale (then step is 1)."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+    def values(self) -> range:
+        """Every integer of the range."""
+        return range(self.low, self.high + 1, self.step)
+
+
+@dataclass(frozen=True)
+class FloatRange:
+    """The real numbers from low to high; `log` samples them evenly on a log scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Domain = Choice | IntRange | FloatRange
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A domain under the name that `$name`, designs, effects and screens use."""
+
+    name: str
+    domain: Domain
+
+
+def is_domain(raw: Any) -> bool:
+    """Whether a piece of YAML is a domain: a mapping with one of `choice`, `int`, `float`, and their options."""
+    return isinstance(raw, Mapping) and len({"choice", "int", "float"} & set(raw)) == 1 and set(raw) <= _KEYS
+
+
+_KEYS = {"choice", "int", "float", "step", "log"}
+
+
+def parse_domain(raw: Any, where: Path) -> Domain:
+    """The domain that `{choice: [...]}`, `{int: [low, high]}` or `{float: [low, high]}` declares, or a SpecError."""
+    try:
+        return _parse(raw)
+    except ValueError as error:
+        raise SpecError([Problem(where, str(error))]) from None
+
+
+def _parse(raw: Any) -> Domain:
+    if not is_domain(raw):
+        raise ValueError(
+            f"{raw!r} is no domain; write {{choice: [a, b]}}, {{int: [low, high]}} or {{float: [low, high]}}"
+        )
+    log = raw.get("log", False)
+    if not isinstance(log, bool):
+        raise ValueError(f"log: {log!r} is neither true nor false")
+    if "choice" in raw:
+        return _choice(raw)
+    if "int" in raw:
+        low, high = _ends(raw["int"], int)
+        return _int_range(low, high, raw.get("step", 1), log)
+    if "step" in raw:
+        raise ValueError("step goes with int; list the values with {choice: [...]}")
+    low, high = _ends(raw["float"], float)
+    return FloatRange(_positive(low, log), high, log)
+
+
+def _choice(raw: Mapping[str, Any]) -> Choice:
+    options = raw["choice"]
+    if not isinstance(options, list) or not options or len(raw) > 1:
+        raise ValueError(f"choice takes a list with at least one option and nothing beside it, got {dict(raw)!r}")
+    if any(option in options[:index] for index, option in enumerate(options)):
+        raise ValueError(f"{options!r} names an option twice; name each once")
+    return Choice(tuple(options))
+
+
+def _ends(raw: Any, kind: type) -> tuple[Any, Any]:
+    allowed: Any = int if kind is int else (int, float)
+    good = isinstance(raw, list) and len(raw) == 2
+    if not good or not all(isinstance(end, allowed) and not isinstance(end, bool) for end in raw):
+        raise ValueError(f"{kind.__name__} takes two numbers [low, high], got {raw!r}")
+    low, high = kind(raw[0]), kind(raw[1])
+    if not low <= high or not math.isfinite(high - low):
+        raise ValueError(f"[{low!r}, {high!r}] holds nothing; write the lower end first")
+    return low, high
+
+
+def _int_range(low: int, high: int, step: Any, log: bool) -> IntRange:
+    if not isinstance(step, int) or isinstance(step, bool) or step < 1:
+        raise ValueError(f"step takes a whole number from 1, got {step!r}")
+    if log and step != 1:
+        raise ValueError("log and step exclude each other; drop one")
+    if (high - low) // step >= MAX_LEVELS:
+        raise ValueError(f"[{low}, {high}] has more than {MAX_LEVELS:,} values; narrow it or give a step")
+    return IntRange(_positive(low, log), high, step, log)
+
+
+def _positive(low: Any, log: bool) -> Any:
+    if log and low <= 0:
+        raise ValueError(f"a log scale needs a lower end above 0, got {low!r}")
+    return low
+
+
+def sample(domain: Domain, generator: random.Random) -> Any:
+    """One value, uniform on the domain's scale."""
+    if isinstance(domain, Choice):
+        return generator.choice(domain.options)
+    if isinstance(domain, IntRange):
+        if domain.log:
+            drawn = math.exp(generator.uniform(math.log(domain.low - 0.5), math.log(domain.high + 0.5)))
+            return min(max(round(drawn), domain.low), domain.high)
+        return generator.choice(domain.values())
+    if domain.log:
+        return math.exp(generator.uniform(math.log(domain.low), math.log(domain.high)))
+    return generator.uniform(domain.low, domain.high)
+
+
+def levels(domain: Domain) -> tuple[Any, ...]:
+    """Every value of a domain that has finitely many (a factor's levels); a ValueError for real numbers."""
+    if isinstance(domain, Choice):
+        return domain.options
+    if isinstance(domain, IntRange):
+        return tuple(domain.values())
+    raise ValueError("a range of real numbers has no levels; list them with {choice: [...]}")
+
+
+def probes(domain: Domain) -> tuple[Any, ...]:
+    """A few values that stand for the domain when a template is checked: every option, or both ends."""
+    if isinstance(domain, Choice):
+        return domain.options
+    return (domain.low,) if domain.low == domain.high else (domain.low, domain.high)

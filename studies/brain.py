@@ -1,0 +1,109 @@
+"""The brain: Optuna in memory, told everything from our rows. The only home of optuna.
+
+Each ask uses a sampler seeded from (study seed, number of the ask), so a study that is rebuilt from its rows proposes
+what it would have proposed. Proposals that break a constraint are told as such, never as failures: told as failures
+they would teach the sampler nothing, and it would go on proposing them.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from searchspace.space import Assignment, SearchSpace
+from searchspace.variables import Choice, Domain, IntRange
+from studies.seeds import derive
+from studies.spec import SearchSpec
+
+Outcome = Literal["complete", "pruned", "failed", "infeasible", "running"]
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "infeasible": TrialState.PRUNED,
+    "running": TrialState.RUNNING,
+}
+
+
+class Brain:
+    """Asks and tells for one study. Handles are Optuna's trial numbers: the order of asking."""
+
+    def __init__(self, space: SearchSpace, search: SearchSpec, seed: int) -> None:
+        optuna.logging.set_verbosity(logging.WARNING)
+        self._space = space
+        self._sampler = search.sampler
+        self._seed = seed
+        self._live: dict[int, optuna.Trial] = {}
+        self._distributions = {one.name: _distribution(one.domain) for one in space.variables}
+        self._study = optuna.create_study(
+            directions=[objective.direction for objective in search.objectives],
+            sampler=optuna.samplers.RandomSampler(seed=0),
+            pruner=optuna.pruners.NopPruner(),
+        )
+
+    def recall(
+        self, assignment: Assignment, outcome: Outcome, values: Sequence[float] | None, excess: Mapping[str, float]
+    ) -> int:
+        """Take in the next trial of an earlier run, in the order in which they were asked; its handle."""
+        self._study.add_trial(
+            create_trial(
+                state=_STATES[outcome],
+                values=values if outcome == "complete" else None,
+                params={name: self._inward(name, assignment[name]) for name in self._space.names},
+                distributions=dict(self._distributions),
+                constraints=dict(excess),
+            )
+        )
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def ask(self) -> tuple[int, Assignment]:
+        """The next proposal and its handle."""
+        self._study.sampler = self._seeded(len(self._study.get_trials(deepcopy=False)))
+        trial = self._study.ask(self._distributions)
+        self._live[trial.number] = trial
+        return trial.number, {name: self._outward(name, value) for name, value in trial.params.items()}
+
+    def tell(
+        self, handle: int, outcome: Outcome, values: Sequence[float] | None = None, excess: Mapping[str, float] = {}
+    ) -> None:
+        """How a proposal ended: all objectives' values when complete, the broken constraints when infeasible."""
+        trial = self._live.pop(handle, None)
+        for name, over in excess.items():
+            assert trial is not None, "a trial that was already running cannot turn out infeasible"
+            trial.set_constraint(name, over)
+        told = list(values) if outcome == "complete" and values else None
+        self._study.tell(handle, told, state=_STATES[outcome], skip_if_finished=True)
+
+    def _seeded(self, number: int) -> optuna.samplers.BaseSampler:
+        seed = derive(self._seed, "ask", number)
+        if self._sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+
+    def _inward(self, name: str, value: Any) -> Any:
+        """An option of a choice by its position, which Optuna can hold whatever the option is."""
+        domain = self._space[name].domain
+        return domain.options.index(value) if isinstance(domain, Choice) else value
+
+    def _outward(self, name: str, value: Any) -> Any:
+        domain = self._space[name].domain
+        return domain.options[value] if isinstance(domain, Choice) else value
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    """Numbers that rise are sampled by their order (learned faster than as categories), other options freely."""
+    if isinstance(domain, Choice):
+        last = len(domain.options) - 1
+        return IntDistribution(0, last) if domain.ordered else CategoricalDistribution(range(last + 1))
+    if isinstance(domain, IntRange):
+        high = domain.values()[-1]
+        return IntDistribution(domain.low, high, log=domain.log, step=domain.step)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)

@@ -1,0 +1,101 @@
+"""From an assignment to a network whose cost is known: the step that every cell and every proposal takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from searchspace.blueprint import Blueprint
+from searchspace.constraints import Violation, parse, violations
+from searchspace.core import Network
+from searchspace.cost import Cost, Infeasible, cost
+from searchspace.lower import checked, lower
+from searchspace.problems import SpecError
+from searchspace.sentences import problems
+from searchspace.space import Assignment, SearchSpace
+from studies.fingerprint import digest
+from studies.spec import StudySpec
+from worker.datasource import DataFacts
+from worker.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that was read and found sound: its spec, its space, what is known of its data, and the file's text."""
+
+    spec: StudySpec
+    space: SearchSpace
+    facts: DataFacts
+    tree: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One filled-in blueprint and recipe. `network` and `cost` are None where no such network can exist.
+
+    `excess` says by how much each constraint is broken (see `searchspace.constraints`); 1.0 for a network that
+    cannot exist. Empty means feasible.
+    """
+
+    assignment: Assignment
+    blueprint: dict[str, Any]
+    recipe: dict[str, Any]
+    network: Network | None
+    cost: Cost | None
+    violations: tuple[Violation, ...]
+
+    @property
+    def excess(self) -> dict[str, float]:
+        """Each violated place or cost with its excess."""
+        return {violation.where: violation.excess for violation in self.violations}
+
+    @property
+    def reason(self) -> str | None:
+        """All violations in one line, or None."""
+        return "; ".join(violation.message for violation in self.violations) or None
+
+
+def filled(space: SearchSpace, assignment: Assignment) -> tuple[Blueprint, Recipe]:
+    """The blueprint and the recipe of an assignment; a SpecError lists what is wrong with either."""
+    resolved = space.resolve(assignment)
+    found = []
+    try:
+        blueprint = Blueprint.model_validate(resolved["blueprint"])
+    except ValidationError as error:
+        found += problems(error, resolved["blueprint"], Blueprint, ("blueprint",))
+    try:
+        recipe = Recipe.model_validate(resolved["recipe"])
+    except ValidationError as error:
+        found += problems(error, resolved["recipe"], Recipe, ("recipe",))
+    if found:
+        raise SpecError(found)
+    return blueprint, recipe
+
+
+def network_of(study: Study, assignment: Assignment) -> Network:
+    """The network of an assignment; `Infeasible` if it cannot exist."""
+    blueprint, _ = filled(study.space, assignment)
+    return checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+
+
+def candidate(study: Study, assignment: Assignment) -> Candidate:
+    """The candidate of an assignment, feasible or with the reasons why not."""
+    blueprint, recipe = filled(study.space, assignment)
+    plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json"))
+    try:
+        network = checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+        counted = cost(network)
+    except Infeasible as error:
+        return Candidate(assignment, *plain, None, None, (Violation(error.where, str(error), 1.0),))
+    rules = parse(study.spec.search.constraints) if study.spec.search else ()
+    return Candidate(assignment, *plain, network, counted, violations(counted, rules))
+
+
+def key(study: Study, candidate: Candidate, seed: int) -> str:
+    """The identity of a training: same network, recipe, data, task and seed, same result."""
+    data = study.tree["data"]
+    return digest([candidate.blueprint, candidate.recipe, data, study.spec.task, seed])

@@ -1,0 +1,169 @@
+"""The command line: what each command takes, which function does it, and which exit code each ending has.
+
+The result goes to stdout, progress and errors to stderr. A command's module is imported when it is called, so that
+`--help` answers at once and reading commands load neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+DONE, FAILED, USAGE, INVALID, NOT_FOUND, CONFLICT, UNREACHABLE, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 8, 130
+
+Option = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def option(*names: str, **settings: Any) -> Option:
+    """One argument of a command, as argparse takes it."""
+    return names, settings
+
+
+JSON = option("--json", action="store_true", help="print JSON instead of text")
+FILE = option("file", help="the study's YAML file")
+STUDY = option("study", help="the study's name")
+
+COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
+    "validate": ("studies.commands:validate", "check a study file; every mistake with its line", (FILE, JSON)),
+    "plan": ("studies.commands:plan", "what a study will train and what that costs, before it runs", (FILE, JSON)),
+    "run": (
+        "studies.commands_run:run",
+        "run a study on this machine, or go on with it",
+        (
+            FILE,
+            option("--inline", action="store_true", help="in this process, one trial after the other, without Ray"),
+            option("--quiet", action="store_true", help="no progress display"),
+            JSON,
+        ),
+    ),
+    "list": ("studies.commands:list_studies", "every study in the store", (JSON,)),
+    "show": (
+        "studies.commands:show",
+        "a study's trials and its winner or verdict",
+        (STUDY, option("--trial", type=int, help="one trial, with its epochs and layers"), JSON),
+    ),
+    "export": (
+        "studies.commands_run:export",
+        "a network to take home: plain PyTorch, weights, card",
+        (
+            STUDY,
+            option("--trial", type=int, help="this trial instead of the winner"),
+            option("--out", default=None, help="the folder to write (default: bundles/<study>)"),
+            JSON,
+        ),
+    ),
+    "describe": (
+        "studies.commands:describe",
+        "a network's layers and costs: of a study file, or of one trial of a study",
+        (
+            option("what", help="a study's YAML file, a blueprint's YAML file, or a study's name"),
+            option("--trial", type=int, help="which trial of the study"),
+            option("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable's value"),
+            option("--input", default="1x8x8", help="channels x height x width for a bare blueprint"),
+            option("--outputs", type=int, default=10, help="classes or targets for a bare blueprint"),
+            JSON,
+        ),
+    ),
+    "schema": ("studies.commands:schema", "the JSON schema of a study file, for editors", ()),
+    "dashboard": (
+        "studies.commands_run:dashboard",
+        "show the store in a browser",
+        (option("--port", type=int, default=8501), option("--host", default="127.0.0.1")),
+    ),
+    "db": (
+        "studies.commands:db",
+        "create the store's schema or bring it up to date",
+        (option("verb", choices=["upgrade"]),),
+    ),
+    "doctor": ("studies.commands_run:doctor", "check this installation and the store", (JSON,)),
+    "demo": (
+        "studies.commands_run:demo",
+        "a small search on handwritten digits, from nothing to an exported network",
+        (option("--folder", default="demo", help="where its store and bundle lie"),),
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    top = argparse.ArgumentParser(
+        prog="archstudy",
+        description="Architecture search and equal-cost design studies for convolutional networks.",
+        epilog="The store is ARCHSTUDY_STORE, by default sqlite:///archstudy.db in this folder.",
+    )
+    top.add_argument("--version", action="store_true", help="print the version and end")
+    commands = top.add_subparsers(dest="command", metavar="command")
+    for name, (_, about, options) in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        for names, settings in options:
+            command.add_argument(*names, **settings)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code says how it ended."""
+    parsed = parser().parse_args(arguments)
+    if parsed.version:
+        return _version()
+    if parsed.command is None:
+        parser().print_help(sys.stderr)
+        return USAGE
+    try:
+        return _function(parsed.command)(parsed)
+    except KeyboardInterrupt:
+        print("archstudy: interrupted; what was written stands, run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `archstudy show x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        if parsed.debug:
+            traceback.print_exc()
+        code, text = explained(error)
+        print(text, file=sys.stderr)
+        return code
+
+
+def explained(error: Exception) -> tuple[int, str]:
+    """An error as an exit code and what the user reads."""
+    from searchspace.problems import SpecError
+    from studies.errors import Conflict, NotFound
+    from studies.store import LeaseHeld, LeaseLost, StoreError
+
+    if isinstance(error, SpecError):
+        return INVALID, str(error)
+    for kinds, code in (
+        ((NotFound,), NOT_FOUND),
+        ((Conflict, LeaseHeld, LeaseLost), CONFLICT),
+        ((StoreError,), UNREACHABLE),
+    ):
+        if isinstance(error, kinds):
+            return code, f"archstudy: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        return FAILED, f"archstudy: {error.name} is not installed; pip install 'archstudy[all]'"
+    if isinstance(error, ValueError | OSError):
+        return FAILED, f"archstudy: {error}"
+    return FAILED, f"archstudy: {type(error).__name__}: {error} (run it with --debug for the whole story)"
+
+
+def _function(command: str) -> Callable[[argparse.Namespace], int]:
+    module, _, name = COMMANDS[command][0].partition(":")
+    function: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    print(f"archstudy {version('archstudy')}")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The commands that read: they load neither torch nor Ray nor Streamlit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from searchspace import yamlio
+from searchspace.blueprint import Blueprint
+from searchspace.core import Network
+from searchspace.lower import checked, lower
+from searchspace.sentences import problems
+from searchspace.variables import probes
+from studies import planning, screens, store
+from studies.candidate import Study, network_of
+from studies.cli import DONE
+from studies.errors import NotFound
+from studies.load import from_tree, load
+from studies.store import Engine, query
+
+Row = dict[str, Any]
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    """Say that a file is sound, or let the SpecError say what is not."""
+    study = load(Path(arguments.file))
+    kind = "search" if study.spec.search else "design study"
+    _print(
+        arguments,
+        {"file": arguments.file, "name": study.spec.name, "valid": True},
+        [f"{study.spec.name}: a sound {kind}"],
+    )
+    return DONE
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Print what a study will do."""
+    study = load(Path(arguments.file))
+    facts = planning.plan(study)
+    _print(arguments, facts, screens.plan(study, facts))
+    return DONE
+
+
+def list_studies(arguments: argparse.Namespace) -> int:
+    """Print every study of the store."""
+    rows = query.studies(open_store())
+    _print(arguments, rows, screens.studies(rows))
+    return DONE
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print a study, or one of its trials."""
+    engine = open_store()
+    row = found(engine, arguments.study)
+    study = from_tree(row["spec"], row["yaml"])
+    if arguments.trial is not None:
+        trial = found_trial(engine, row, arguments.trial)
+        epochs = query.epochs(engine, row["id"], [trial["id"]])
+        _print(arguments, trial | {"epochs": epochs}, screens.trial(study, row, trial, epochs))
+        return DONE
+    trials = query.trials(engine, row["id"])
+    _print(arguments, row | {"trials": trials}, screens.study(study, row, trials))
+    return DONE
+
+
+def describe(arguments: argparse.Namespace) -> int:
+    """Print a network's layers and costs; `params` and `macs` stand at the top of the JSON."""
+    network = _network(arguments)
+    facts = screens.network_facts(network)
+    _print(arguments, facts, screens.network(network))
+    return DONE
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """Print the JSON schema of a study file."""
+    from studies.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=2))
+    return DONE
+
+
+def db(arguments: argparse.Namespace) -> int:
+    """Bring the store's schema up to date."""
+    store.upgrade(store.url())
+    print("the store is up to date")
+    return DONE
+
+
+def open_store() -> Engine:
+    """The store, which must exist."""
+    return store.connect(store.url(), create=False)
+
+
+def found(engine: Engine, name: str) -> Row:
+    """A study's row; NotFound names those that are there."""
+    row = query.find_study(engine, name)
+    if row is None:
+        known = ", ".join(one["name"] for one in query.studies(engine)) or "none yet"
+        raise NotFound(f"there is no study {name!r} in the store; it holds: {known}")
+    return row
+
+
+def found_trial(engine: Engine, study: Row, number: int) -> Row:
+    """A trial's row by its number."""
+    row = query.trial(engine, study["id"], number)
+    if row is None:
+        raise NotFound(f"{study['name']!r} has no trial {number}; `archstudy show {study['name']}` lists them")
+    return row
+
+
+def _network(arguments: argparse.Namespace) -> Network:
+    path = Path(arguments.what)
+    if not path.exists() and path.suffix not in (".yaml", ".yml"):
+        return _stored_network(arguments)
+    document = yamlio.read(path)
+    if isinstance(document.data, dict) and "stages" in document.data:
+        return _bare_network(arguments, document)
+    return _study_network(load(path), arguments.set)
+
+
+def _stored_network(arguments: argparse.Namespace) -> Network:
+    engine = open_store()
+    row = found(engine, arguments.what)
+    number = arguments.trial if arguments.trial is not None else (row["conclusion"] or {}).get("trial", 0)
+    trial = found_trial(engine, row, number)
+    study = from_tree(row["spec"], row["yaml"])
+    return lower(Blueprint.model_validate(trial["blueprint"]), study.facts.shape, study.facts.outputs)
+
+
+def _bare_network(arguments: argparse.Namespace, document: yamlio.Document) -> Network:
+    """A blueprint on its own, as a bundle has it, for the input and outputs of the command line."""
+    from pydantic import ValidationError
+
+    try:
+        blueprint = Blueprint.model_validate(document.data)
+    except ValidationError as error:
+        raise yamlio.placed(document, problems(error, document.data, Blueprint)) from None
+    try:
+        shape = tuple(int(part) for part in arguments.input.split("x"))
+    except ValueError:
+        raise ValueError(f"--input {arguments.input!r} is no shape; write channels x sizes, such as 3x32x32") from None
+    return checked(lower(blueprint, shape, arguments.outputs))
+
+
+def _study_network(study: Study, settings: list[str]) -> Network:
+    """The network of a study file with its variables at `--set`, or else at the first value of their domains."""
+    assignment = {variable.name: probes(variable.domain)[0] for variable in study.space.variables}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in assignment:
+            raise ValueError(f"--set {setting!r} names no variable; known are {', '.join(assignment) or 'none'}")
+        assignment[name] = yamlio.resolve(text)
+    return network_of(study, assignment)
+
+
+def _print(arguments: argparse.Namespace, facts: Any, lines: list[str]) -> None:
+    print(json.dumps(facts, indent=2, default=str) if arguments.json else "\n".join(lines))

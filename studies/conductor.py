@@ -1,0 +1,300 @@
+"""The conductor: one per study. It hands out jobs, takes in epochs, decides, and writes every step down first.
+
+It knows nothing of processes: a driver (`inline`, `tune`) asks `next` for a job, reports its epochs and its end.
+Whatever it holds can be rebuilt from the rows, so that any run may end anywhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from studies import confirm, design
+from studies.candidate import Study, candidate, key
+from studies.pruner import goes_on, is_rung
+from studies.search import Row, Search, described
+from studies.seeds import derive
+from studies.spec import AshaPruner
+from studies.store import Engine, Writer, query
+from worker.job import EpochMetrics, FailureKind, Job
+
+ATTEMPTS = 3
+"""How often a trial is started before the loss of its worker counts as its failure."""
+
+
+class Pause(Enum):
+    """What `next` answers when there is no job: ask again after the next report, or never again."""
+
+    WAIT = "wait"
+    DONE = "done"
+
+
+class Conductor:
+    """Hands out jobs and decides, for one run of one study. `on_change` is called after every step."""
+
+    def __init__(self, study: Study, writer: Writer, files: Path, on_change: Callable[[], None] = lambda: None) -> None:
+        self.study, self._writer, self._files, self.on_change = study, writer, files, on_change
+        row = query.find_study(writer.engine, study.spec.name)
+        assert row is not None
+        self._began, self._spent = time.monotonic(), row["conductor_seconds"]
+        self._search = Search(study, writer) if study.spec.search else None
+        self._live: dict[int, Row] = {}
+        self._last: dict[int, EpochMetrics] = {}
+        self._standing: dict[int, int] = {}  # trial -> its last epoch row from before it was interrupted
+        self.failed_trials = 0
+        self.stopped: str | None = None
+        self.out_of_time = False
+        self.outcome: Mapping[str, Any] | None = None
+        self._queue: deque[Row] = deque()
+        self._take_up()
+
+    # ---- handing out -------------------------------------------------------------------------------------------
+
+    def next(self) -> Job | Pause:
+        """The next job; WAIT while only reports can bring one; DONE when the study is at its end or must stop."""
+        self._check_limits()
+        row = None if self.stopped else self._next_row()
+        if row is None:
+            return Pause.WAIT if self._live else Pause.DONE
+        self._live[row["id"]] = row
+        if not _for_test(row):
+            row["attempts"] = self._writer.start_trial(row["id"], {})
+            row["state"] = "running"
+        self.on_change()
+        return self._job(row)
+
+    def _next_row(self) -> Row | None:
+        if self._queue:
+            return self._queue.popleft()
+        if self._search and (row := self._search.propose()):
+            return row
+        if self._live:
+            return None
+        self._queue.extend(self._confirmation() if self._search else self._new_design_rows())
+        return self._queue.popleft() if self._queue else self._conclude()
+
+    def _job(self, row: Row) -> Job:
+        resources = self.study.spec.resources
+        return Job(
+            trial=row["id"],
+            blueprint=row["blueprint"],
+            recipe=row["recipe"],
+            data=self.study.tree["data"],
+            task=self.study.spec.task,
+            seed=row["seed"],
+            folder=str(self.folder(row["id"])),
+            mode="test" if _for_test(row) else "train",
+            threads=resources.cpus,
+            gpus=resources.gpus,
+            checkpoint_seconds=resources.checkpoint_seconds,
+        )
+
+    def folder(self, trial_id: int) -> Path:
+        """Where a trial's checkpoints lie."""
+        return self._files / "checkpoints" / str(trial_id)
+
+    def _take_up(self) -> None:
+        """Everything that an earlier run left waiting or under way is queued again, in its old order."""
+        engine, study_id = self._writer.engine, self._writer.study_id
+        rows = query.trials(engine, study_id, states=("queued", "running"))
+        under_way = [row["id"] for row in rows if row["state"] == "running"]
+        self._writer.requeue(under_way)
+        self._standing = {one["trial_id"]: one["epoch"] for one in query.epochs(engine, study_id, under_way)}
+        self._queue.extend(row for row in rows if row["repeat_of"] is None)
+        self.failed_trials = len(query.trials(engine, study_id, states=("failed",), columns=("id",)))
+        self._writer.set_study_state("running")
+
+    def _check_limits(self) -> None:
+        budget = self.study.spec.budget
+        if budget.max_failed is not None and self.failed_trials > budget.max_failed:
+            self.stopped = f"{self.failed_trials} trials failed and budget.max_failed is {budget.max_failed}"
+        if budget.hours is not None and self.seconds() > 3600 * budget.hours:
+            self.out_of_time = True
+            self.stopped = f"the budget of {budget.hours:g} hours is spent; raise budget.hours and run it again"
+
+    def seconds(self) -> float:
+        """The conductor's time over all runs of this study."""
+        return float(self._spent) + time.monotonic() - self._began
+
+    def run_seconds(self) -> float:
+        """The conductor's time in this run."""
+        return time.monotonic() - self._began
+
+    # ---- taking in ---------------------------------------------------------------------------------------------
+
+    def report(self, job: Job, told: EpochMetrics, place: Mapping[str, Any] | None = None) -> bool:
+        """Write an epoch down, then decide whether its trial goes on."""
+        row = self._live[job.trial]
+        value = self._value(told.metrics)
+        with self._writer.begin() as connection:
+            if place:
+                self._writer.set_place(job.trial, place, connection=connection)
+            wrote = self._writer.write_epoch(
+                job.trial, told.epoch, told.metrics, value, told.train_seconds, row["attempts"], connection=connection
+            )
+        assert wrote != "different" or job.gpus, f"epoch {told.epoch} of trial {row['number']} replayed differently"
+        self._last[job.trial] = told
+        self.on_change()
+        if told.epoch < self._standing.get(job.trial, 0) or self._passes(row, told.epoch, value):
+            return True
+        self._end(row, "pruned")
+        return False
+
+    def _passes(self, row: Row, epoch: int, value: float | None) -> bool:
+        pruner = self.study.spec.search.pruner if self.study.spec.search else None
+        if row["phase"] != "search" or not isinstance(pruner, AshaPruner) or value is None:
+            return True
+        if not is_rung(pruner, epoch, row["recipe"]["epochs"]):
+            return True
+        rung = query.rung(self._writer.engine, self._writer.study_id, epoch)
+        return goes_on(value, rung, pruner.eta, self.study.spec.objective.direction)
+
+    def finished(self, job: Job) -> None:
+        """A trial came to the end of its recipe (nothing happens for one that was pruned)."""
+        if job.trial in self._live:
+            self._end(self._live[job.trial], "complete")
+
+    def failed(self, job: Job, kind: FailureKind, reason: str) -> None:
+        """A trial ended without a result; one whose worker was lost starts again from its checkpoint."""
+        row = self._live.get(job.trial)
+        if row is None:
+            return
+        if kind == "worker_lost" and row["attempts"] < ATTEMPTS:
+            self._writer.requeue([row["id"]])
+            del self._live[job.trial]
+            self._standing[job.trial] = self._last[job.trial].epoch if job.trial in self._last else 0
+            self._queue.append(row)
+            return
+        if _for_test(row):
+            self.stopped = f"the test split could not be read with trial {row['number']}: {reason}"
+            del self._live[job.trial]
+            return
+        self.failed_trials += 1
+        self._end(row, "failed", kind, reason)
+
+    def tested(self, job: Job, metrics: Mapping[str, float]) -> None:
+        """The test split was read with a trial's weights."""
+        row = self._live.pop(job.trial)
+        self._writer.set_test_metrics(job.trial, metrics)
+        row["test_metrics"] = dict(metrics)
+        self.on_change()
+
+    def _end(self, row: Row, state: str, kind: str | None = None, reason: str | None = None) -> None:
+        last = self._last.pop(row["id"], None)
+        metrics = dict(last.metrics) if last else None
+        ended = {"value": self._value(metrics or {}), "metrics": metrics, "failure_kind": kind, "reason": reason}
+        self._writer.finish_trial(row["id"], state, **ended)
+        row.update(ended, state=state)
+        del self._live[row["id"]]
+        if self._search and row["phase"] == "search":
+            self._search.finished(row)
+        if state != "complete":
+            shutil.rmtree(self.folder(row["id"]), ignore_errors=True)
+        self.on_change()
+
+    def _value(self, metrics: Mapping[str, float]) -> float | None:
+        return metrics.get(self.study.spec.objective.target)
+
+    # ---- what comes after --------------------------------------------------------------------------------------
+
+    def _new_design_rows(self) -> list[Row]:
+        """The rows of every (cell, replicate) that has none yet: all at first, more when `replicates` rose."""
+        have = {(row["cell"], row["replicate"]) for row in self._rows(phase="design")}
+        order = design.run_order(self.study, design.every_cell(self.study))
+        new = [design_row(self.study, cell, number) for number, cell in order if (cell.name, number) not in have]
+        return [row for row in self._writer.add_trials(new) if row["state"] == "queued"]
+
+    def _confirmation(self) -> list[Row]:
+        """The finalists' replicates that are missing; once all have ended, the winner's, to read the test split."""
+        spec, direction = self.study.spec, self.study.spec.objective.direction
+        rows = self._rows(phase="confirm")
+        new: list[Row] = []
+        for finalist in confirm.finalists(self._rows(phase="search"), spec.confirm.top, direction):
+            have = sum(row["cell"] == str(finalist["number"]) for row in rows)
+            new += confirm.replicates(finalist, spec.confirm.replicates, spec.seed, have)
+        if new:
+            return self._writer.add_trials(new)
+        won = confirm.winner(rows, direction)
+        theirs = [row for row in rows if row["cell"] == won and row["state"] == "complete"]
+        return [row for row in theirs if row["test_metrics"] is None]
+
+    def _conclude(self) -> None:
+        if self._search is None:
+            self.outcome = {"kind": "design"}
+            return
+        confirmed = self._rows(phase="confirm")
+        cell = confirm.winner(confirmed, self.study.spec.objective.direction)
+        if cell is None:
+            self.stopped = f"no trial was completed, so there is no winner{self._why()}"
+            return
+        finalist = next(row for row in self._rows(phase="search") if row["number"] == int(cell))
+        complete = [row for row in confirmed if row["cell"] == cell and row["state"] == "complete"]
+        self.outcome = confirm.conclusion(finalist, complete, self.study.spec.objective.target)
+
+    def _why(self) -> str:
+        return f": {self._search.ended}" if self._search and self._search.ended else ""
+
+    @property
+    def note(self) -> str | None:
+        """Why the study ended as it did, where that needs saying."""
+        return self.stopped or (self._search.ended if self._search else None)
+
+    def _rows(self, phase: str) -> list[Row]:
+        return query.trials(self._writer.engine, self._writer.study_id, phase=phase)
+
+    # ---- looking on --------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        """The store."""
+        return self._writer.engine
+
+    @property
+    def study_id(self) -> int:
+        """The study's row."""
+        return self._writer.study_id
+
+    def total(self) -> int:
+        """How many trials the study will have trained at its end, as far as is known."""
+        spec = self.study.spec
+        if spec.design:
+            return sum(row["state"] != "infeasible" for row in self._rows("design"))
+        return spec.budget.trials + spec.confirm.top * spec.confirm.replicates
+
+    @property
+    def live(self) -> list[Row]:
+        """The trials under way."""
+        return list(self._live.values())
+
+    def seconds_per_trial(self) -> float | None:
+        """The median training time of the trials completed so far, None before the first."""
+        rows = query.trials(
+            self._writer.engine, self._writer.study_id, states=("complete",), columns=("train_seconds", "repeat_of")
+        )
+        times = [row["train_seconds"] for row in rows if row["repeat_of"] is None]
+        return median(times) if times else None
+
+
+def _for_test(row: Row) -> bool:
+    return row["state"] == "complete"
+
+
+def design_row(study: Study, cell: design.Cell, replicate: int) -> Row:
+    """The row of one replicate of a cell; infeasible at once where the cell cannot be run."""
+    proposal = candidate(study, cell.assignment) if cell.cost else None
+    base: Row = {"phase": "design", "cell": cell.name, "replicate": replicate}
+    base["seed"] = derive(study.spec.seed, "replicate", replicate)
+    if proposal is None:
+        resolved = study.space.resolve(cell.assignment)
+        base |= {"assignment": cell.assignment, "blueprint": resolved["blueprint"], "recipe": resolved["recipe"]}
+    else:
+        base |= described(proposal) | {"key": key(study, proposal, base["seed"])}
+    if cell.reason:
+        base |= {"state": "infeasible", "reason": cell.reason, "finished_at": time.time()}
+    return base

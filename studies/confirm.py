@@ -1,0 +1,66 @@
+"""The honest winner: the best few of a search again on fresh seeds, the best mean wins, the test split is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.seeds import derive
+from studies.statistics import estimate
+
+Row = dict[str, Any]
+
+
+def finalists(rows: Sequence[Row], top: int, direction: str) -> list[Row]:
+    """The best complete trials by their value, each network once; of equal values the cheaper, then the earlier."""
+    sign = -1 if direction == "maximize" else 1
+    complete = [row for row in rows if row["state"] == "complete" and row["repeat_of"] is None]
+    return sorted(complete, key=lambda row: (sign * row["value"], row["macs"], row["number"]))[:top]
+
+
+def replicates(finalist: Row, count: int, seed: int, first: int = 0) -> list[Row]:
+    """New rows that train a finalist again, on seeds that no search trial has seen, the same for every finalist."""
+    kept = ("assignment", "blueprint", "recipe", "params", "macs", "activations", "costs")
+    base = {name: finalist[name] for name in kept} | {"phase": "confirm", "cell": str(finalist["number"])}
+    numbers = range(first, count)
+    return [base | {"replicate": number, "seed": derive(seed, "confirm", number)} for number in numbers]
+
+
+def winner(rows: Sequence[Row], direction: str) -> str | None:
+    """The cell (a finalist's number) with the best mean over its complete replicates, if any completed."""
+    means = {
+        cell: estimate([row["value"] for row in rows if row["cell"] == cell and row["state"] == "complete"]).mean
+        for cell in dict.fromkeys(row["cell"] for row in rows if row["state"] == "complete")
+    }
+    if not means:
+        return None
+    return max(means, key=lambda cell: means[cell]) if direction == "maximize" else min(means, key=lambda c: means[c])
+
+
+def median(rows: Sequence[Row]) -> Row:
+    """The replicate with the median value (the lower of two middle ones): the one whose weights are exported."""
+    ordered = sorted(rows, key=lambda row: (row["value"], row["replicate"]))
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def conclusion(finalist: Row, confirmed: Sequence[Row], metric: str) -> Mapping[str, Any]:
+    """What is kept of a winner: its fresh score with interval, the optimism of the search, the test score, costs."""
+    fresh = estimate([row["value"] for row in confirmed])
+    tests = sorted({name for row in confirmed for name in row["test_metrics"] or {}})
+    return {
+        "kind": "winner",
+        "trial": finalist["number"],
+        "assignment": finalist["assignment"],
+        "metric": metric,
+        "search_value": finalist["value"],
+        "fresh": _plain(fresh),
+        "optimism": finalist["value"] - fresh.mean,
+        "test": {name: _plain(estimate([row["test_metrics"][name] for row in confirmed])) for name in tests},
+        "replicates": [row["number"] for row in confirmed],
+        "exported": median(confirmed)["number"],
+        "costs": {name: finalist[name] for name in ("params", "macs", "activations")},
+    }
+
+
+def _plain(estimated: Any) -> dict[str, Any]:
+    return {"n": estimated.n, "mean": estimated.mean, "half_width": estimated.half_width}

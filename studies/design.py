@@ -1,0 +1,95 @@
+"""The design of a controlled study: its cells, each matched to the cost that is held, and the order of its trials."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+from searchspace.cost import Cost, Infeasible, cost
+from searchspace.match import solve
+from searchspace.space import Assignment
+from searchspace.units import human
+from searchspace.variables import IntRange, levels
+from studies.candidate import Study, network_of
+from studies.seeds import derive
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of factor levels. `assignment` adds the solved variable; `reason` says why it cannot be run.
+
+    `error` is the signed relative distance of the held cost from its target, None where nothing is held.
+    """
+
+    name: str
+    levels: Assignment
+    assignment: Assignment
+    cost: Cost | None
+    error: float | None
+    reason: str | None
+
+
+def every_cell(study: Study) -> tuple[Cell, ...]:
+    """All cells in the order of their factors' levels, possible or not."""
+    assert study.spec.design is not None
+    factors = study.spec.design.factors
+    grid = product(*(levels(study.space[name].domain) for name in factors))
+    return tuple(_cell(study, dict(zip(factors, combination, strict=True))) for combination in grid)
+
+
+def name_of(combination: Assignment) -> str:
+    """`depth=2, kernel=3`."""
+    return ", ".join(f"{name}={value}" for name, value in combination.items())
+
+
+def _cell(study: Study, combination: Assignment) -> Cell:
+    assert study.spec.design is not None
+    try:
+        if study.spec.design.match:
+            return _matched(study, combination)
+        counted = cost(network_of(study, combination))
+        return Cell(name_of(combination), combination, combination, counted, None, None)
+    except Infeasible as error:
+        return Cell(name_of(combination), combination, combination, None, None, str(error))
+
+
+def _matched(study: Study, combination: Assignment) -> Cell:
+    """The cell with its one free variable solved; beyond the tolerance it is reported with the nearest miss."""
+    assert study.spec.design is not None
+    held = study.spec.design.match
+    assert held is not None
+    domain = study.space[held.by].domain
+    assert isinstance(domain, IntRange)
+    costs: dict[int, Cost] = {}
+
+    def cost_of(value: int) -> int:
+        costs[value] = cost(network_of(study, {**combination, held.by: value}))
+        return int(getattr(costs[value], held.cost))
+
+    match = solve(cost_of, domain.values(), held.target)
+    assignment = {**combination, held.by: match.value}
+    reason = None if abs(match.error) <= held.tolerance else _miss(held, match, domain)
+    return Cell(name_of(combination), combination, assignment, costs[match.value], match.error, reason)
+
+
+def _miss(held: Any, match: Any, domain: IntRange) -> str:
+    end = match.value in (domain.low, domain.values()[-1])
+    cure = f"widen {held.by} beyond {match.value}" if end else "raise the tolerance"
+    return (
+        f"{human(held.target)} {held.cost} are out of reach within {held.tolerance:.3g}: the nearest is "
+        f"{held.by} = {match.value} with {human(match.cost)} ({match.error:+.1%}); {cure}"
+    )
+
+
+def run_order(study: Study, cells: tuple[Cell, ...]) -> list[tuple[int, Cell]]:
+    """(replicate, cell) for every trial: replicate by replicate, cells shuffled, so that a half-run study is balanced."""
+    assert study.spec.design is not None
+    order = []
+    for replicate in range(study.spec.design.replicates):
+        shuffled = list(cells)
+        random.Random(derive(study.spec.seed, "order", replicate)).shuffle(shuffled)
+        order += [(replicate, cell) for cell in shuffled]
+    return order

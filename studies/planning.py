@@ -1,0 +1,95 @@
+"""What a study will do, before it does it: how many networks, how many impossible and why, what they cost."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from math import prod
+from typing import Any
+
+from searchspace.variables import FloatRange, levels, sample
+from studies import design
+from studies.candidate import Candidate, Study, candidate
+from studies.seeds import derive
+
+DRAWN = 500
+"""Random proposals that stand for a space too large to be counted whole."""
+
+
+def plan(study: Study) -> dict[str, Any]:
+    """Plain facts; `archstudy plan --json` prints them and `screens.plan` words them."""
+    facts = {
+        "name": study.spec.name,
+        "about": study.spec.about,
+        "data": {
+            "source": study.spec.data.source,
+            "input": list(study.facts.shape),
+            "outputs": study.facts.outputs,
+            "images": study.facts.images,
+        },
+        "objective": study.spec.objective.target,
+    }
+    return facts | (_search(study) if study.spec.search else _design(study))
+
+
+def _design(study: Study) -> dict[str, Any]:
+    assert study.spec.design is not None
+    cells = design.every_cell(study)
+    possible = [cell for cell in cells if not cell.reason]
+    return {
+        "kind": "design",
+        "cells": [
+            {
+                "cell": cell.name,
+                "assignment": cell.assignment,
+                "macs": cell.cost and cell.cost.macs,
+                "params": cell.cost and cell.cost.params,
+                "activations": cell.cost and cell.cost.activations,
+                "field": cell.cost and cell.cost.field,
+                "depth": cell.cost and cell.cost.depth,
+                "error": cell.error,
+                "reason": cell.reason,
+            }
+            for cell in cells
+        ],
+        "replicates": study.spec.design.replicates,
+        "trials": len(possible) * study.spec.design.replicates,
+    }
+
+
+def _search(study: Study) -> dict[str, Any]:
+    drawn = _draw(study)
+    feasible = [one for one in drawn if not one.violations]
+    reasons = Counter(violation.where for one in drawn for violation in one.violations)
+    confirm = study.spec.confirm
+    return {
+        "kind": "search",
+        "size": _size(study),
+        "drawn": len(drawn),
+        "feasible": len(feasible),
+        "reasons": dict(reasons.most_common()),
+        "costs": {name: _quartiles(feasible, name) for name in ("macs", "params")},
+        "trials": study.spec.budget.trials,
+        "confirming": confirm.top * confirm.replicates,
+        "parallel": study.spec.budget.parallel,
+    }
+
+
+def _draw(study: Study) -> list[Candidate]:
+    generator = random.Random(derive(study.spec.seed, "plan"))
+    variables = study.space.variables
+    return [candidate(study, {one.name: sample(one.domain, generator) for one in variables}) for _ in range(DRAWN)]
+
+
+def _size(study: Study) -> int | None:
+    """How many assignments there are; None where a variable is a real number."""
+    domains = [variable.domain for variable in study.space.variables]
+    if any(isinstance(domain, FloatRange) for domain in domains):
+        return None
+    return prod(len(levels(domain)) for domain in domains)
+
+
+def _quartiles(feasible: list[Candidate], name: str) -> list[int]:
+    """Least, quartiles and most of a cost over the feasible proposals."""
+    values = sorted(getattr(one.cost, name) for one in feasible)
+    return [values[round(part * (len(values) - 1) / 4)] for part in range(5)] if values else []

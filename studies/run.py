@@ -1,0 +1,170 @@
+"""Run a study to its end, or go on with it: the lease, the heartbeat, the driver, and what is said at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from studies import store
+from studies.candidate import Study
+from studies.conductor import Conductor
+from studies.errors import Conflict
+from studies.fingerprint import differences, fingerprint
+from studies.store import Engine, LeaseHeld, StudyExists, Writer, query
+
+Driver = Callable[[Conductor], None]
+Watch = Callable[[Conductor], AbstractContextManager[Any]]
+"""Around the driving of a conductor: the progress display."""
+BEAT_SECONDS = 10.0
+SILENT_SECONDS = 50.0
+"""Without a confirmed beat for so long, a conductor stops itself: its lease of 60 s may be taken."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: the study's row as it stands, and whether this run did anything at all."""
+
+    study: dict[str, Any]
+    worked: bool
+
+
+def run(study: Study, engine: Engine, files: Path, drive: Driver, watch: Watch) -> Ended:
+    """Create the study or go on with it; nothing happens where it is complete and its budget has not grown."""
+    row, changed = enrol(study, engine)
+    if row["state"] == "complete" and not changed:
+        return Ended(row, worked=False)
+    token = _acquire(engine, row["id"])
+    writer = Writer(engine, row["id"], token)
+    try:
+        _conduct(Conductor(study, writer, files), writer, drive, watch)
+    finally:
+        store.release(engine, row["id"], token)
+    ended = query.find_study(engine, study.spec.name)
+    assert ended is not None
+    return Ended(ended, worked=True)
+
+
+def enrol(study: Study, engine: Engine) -> tuple[dict[str, Any], bool]:
+    """The study's row, created if the name is new, and whether what may change did; a Conflict names what may not."""
+    name = study.spec.name
+    row = query.find_study(engine, name)
+    if row is None:
+        try:
+            store.create_study(engine, **_first_row(study))
+        except StudyExists:
+            return enrol(study, engine)  # another process was quicker
+        row = query.find_study(engine, name)
+        assert row is not None
+        return row, False
+    _must_be_the_same(study, row)
+    return row, any(row["spec"].get(part) != study.tree.get(part) for part in ("budget", "confirm", "design"))
+
+
+def _first_row(study: Study) -> dict[str, Any]:
+    return {
+        "name": study.spec.name,
+        "kind": "search" if study.spec.search else "design",
+        "spec": study.tree,
+        "yaml": study.text,
+        "fingerprint": fingerprint(study.tree),
+        "seed": study.spec.seed,
+        "metric": study.spec.objective.target,
+        "direction": study.spec.objective.direction,
+        "provenance": provenance(),
+    }
+
+
+def _must_be_the_same(study: Study, row: dict[str, Any]) -> None:
+    if row["fingerprint"] != fingerprint(study.tree):
+        changes = "\n  ".join(differences(row["spec"], study.tree))
+        raise Conflict(
+            f"the store holds another study named {study.spec.name!r} (fingerprint {row['fingerprint']}, this file's is "
+            f"{fingerprint(study.tree)}); give this one another name, or undo the differences:\n  {changes}"
+        )
+    if study.spec.design and row["spec"]["design"]["replicates"] > study.spec.design.replicates:
+        had = row["spec"]["design"]["replicates"]
+        raise Conflict(f"design.replicates may rise but not fall; it was {had}, write at least that")
+
+
+def provenance() -> dict[str, Any]:
+    """What made the numbers: our version, the libraries' and the machine's kind."""
+    libraries = {}
+    for name in ("archstudy", "torch", "ray", "optuna", "numpy", "sqlalchemy"):
+        with suppress(PackageNotFoundError):
+            libraries[name] = version(name)
+    return {"versions": libraries, "python": platform.python_version(), "machine": platform.machine()}
+
+
+def _acquire(engine: Engine, study_id: int) -> int:
+    """The lease; where its holder may be alive elsewhere, wait once until it runs out, and say so."""
+    try:
+        return store.acquire(engine, study_id)
+    except LeaseHeld as held:
+        if held.holder.get("host") == store.this_process()["host"]:
+            raise Conflict(f"{held}; end that run first, or watch it") from None
+        print(f"{held}; waiting {held.seconds:.0f} s for its lease to run out", file=sys.stderr, flush=True)
+        time.sleep(held.seconds + 1)
+    try:
+        return store.acquire(engine, study_id)
+    except LeaseHeld as held:
+        raise Conflict(f"{held}; end that run first, or watch it") from None
+
+
+def _conduct(conductor: Conductor, writer: Writer, drive: Driver, watch: Watch) -> None:
+    writer.update_spec(conductor.study.tree, conductor.study.text)
+    with _heartbeat(writer), watch(conductor):
+        try:
+            drive(conductor)
+        finally:
+            writer.add_seconds(conductor.run_seconds())
+    _finish(conductor, writer)
+
+
+def _finish(conductor: Conductor, writer: Writer) -> None:
+    """`complete` with its winner or verdict; `paused` where hours ran out; `failed` where nothing can be concluded."""
+    if conductor.outcome is not None:
+        writer.finish_study("complete", conductor.outcome, conductor.note)
+    else:
+        state = "paused" if conductor.out_of_time else "failed"
+        writer.finish_study(state, None, conductor.note)
+
+
+@contextmanager
+def _heartbeat(writer: Writer) -> Iterator[None]:
+    """Beat every 10 s beside the driver; after 50 s without a confirmed beat, end this process: others may take over."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        last = time.monotonic()
+        while not stop.wait(BEAT_SECONDS):
+            try:
+                writer.beat()
+                last = time.monotonic()
+            except store.LeaseLost as lost:
+                _end_process(str(lost))
+            except Exception as error:
+                if time.monotonic() - last > SILENT_SECONDS:
+                    _end_process(f"the store did not answer for {SILENT_SECONDS:.0f} s ({error}); run the study again")
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _end_process(reason: str) -> None:
+    """A conductor that may no longer write must not go on, whatever its main thread is waiting for."""
+    print(f"archstudy: {reason}", file=sys.stderr, flush=True)
+    os._exit(1)

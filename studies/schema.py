@@ -1,0 +1,48 @@
+"""The JSON schema of a study file, for editors that complete and check as one types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from searchspace.blueprint import Blueprint
+from studies.spec import StudySpec
+from worker.recipe import Recipe
+
+
+def study_schema() -> dict[str, Any]:
+    """StudySpec's schema, with what Blueprint and Recipe say of the two templates; any value may be a `$variable`."""
+    schema = StudySpec.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    for name, model in (("blueprint", Blueprint), ("recipe", Recipe)):
+        part = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions |= {key: _open(one) for key, one in part.pop("$defs", {}).items()}
+        schema["properties"][name] = _open(part)
+    definitions["Variable"] = _VARIABLE
+    schema["properties"]["variables"] = {"type": "object", "additionalProperties": {"anyOf": [_VARIABLE, _SCALAR]}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+_PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_VARIABLE = {
+    "description": "a domain: {choice: [...]}, {int: [low, high], step, log} or {float: [low, high], log}",
+    "type": "object",
+    "properties": {
+        "choice": {"type": "array", "minItems": 1},
+        "int": _PAIR,
+        "float": _PAIR,
+        "step": {"type": "integer", "minimum": 1},
+        "log": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
+_SCALAR = {"type": ["string", "number", "boolean", "null"], "description": "a constant, or an expression of variables"}
+_REFERENCE = {"type": "string", "pattern": r"\$[A-Za-z_]", "description": "an expression such as 2 * $width"}
+
+
+def _open(model: dict[str, Any]) -> dict[str, Any]:
+    """The model's schema with every property open to a reference or an inline domain as well."""
+    properties = {
+        name: {"anyOf": [one, _REFERENCE, {"$ref": "#/$defs/Variable"}]}
+        for name, one in model.get("properties", {}).items()
+    }
+    return model | ({"properties": properties} if properties else {})

@@ -1,0 +1,263 @@
+"""What commands print: pure functions from rows to lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from searchspace.core import Network
+from searchspace.cost import cost, trace
+from searchspace.units import human
+from studies import analysis
+from studies.candidate import Study
+from studies.verdict import as_text, verdict
+
+Row = Mapping[str, Any]
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Aligned columns: text to the left, numbers to the right."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    right = [
+        bool(cells) and all(row[index][:1] in "0123456789+-." or not row[index] for row in cells)
+        for index in range(len(widths))
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        padded = [text.rjust(w) if r else text.ljust(w) for text, w, r in zip(row, widths, right, strict=True)]
+        return "  ".join(padded).rstrip()
+
+    return [line(headers), line(["-" * width for width in widths]), *map(line, cells)]
+
+
+def interval(mean: float, half_width: float | None, metric: str) -> str:
+    """`98.61 % +- 0.42`, or the mean alone where one seed gives no interval."""
+    if half_width is None:
+        return f"{as_text(mean, metric)} (n = 1)"
+    scaled = f"{half_width * 100:.2f}" if "accuracy" in metric else f"{half_width:.2g}"
+    return f"{as_text(mean, metric)} +- {scaled}"
+
+
+def assignment(values: Mapping[str, Any]) -> str:
+    """`depth=2 kernel=3 lr=0.0812`."""
+    return " ".join(f"{name}={_value(value)}" for name, value in values.items())
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def plan(study: Study, facts: Row) -> list[str]:
+    """A plan in words."""
+    data = facts["data"]
+    shape = "x".join(map(str, data["input"]))
+    lines = [f"{facts['name']}: {facts['about']}".rstrip(": "), ""]
+    lines.append(f"data: {data['source']}, {data['images']} examples of {shape}, {data['outputs']} outputs")
+    return lines + (_design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts))
+
+
+def _design_plan(study: Study, facts: Row) -> list[str]:
+    assert study.spec.design is not None
+    held = study.spec.design.match
+    rows = [
+        [
+            cell["cell"],
+            held and cell["assignment"].get(held.by),
+            *(_count(cell[name]) for name in _COUNTS),
+            cell["field"],
+        ]
+        + ["" if cell["error"] is None else f"{cell['error']:+.1%}", cell["reason"] and "impossible"]
+        for cell in facts["cells"]
+    ]
+    headers = ["cell", held.by if held else "", *_COUNTS, "field", "off target", ""]
+    reasons = [f"{cell['cell']}: {cell['reason']}" for cell in facts["cells"] if cell["reason"]]
+    held_text = (
+        f"held: {held.cost} at {human(held.target)} within {held.tolerance:.0%}, by {held.by}"
+        if held
+        else "no cost is held"
+    )
+    many = f"{len(facts['cells']) - len(reasons)} cells x {facts['replicates']} replicates = {facts['trials']} trials"
+    return [held_text, many, "", *table(headers, rows), *([""] if reasons else []), *reasons]
+
+
+_COUNTS = ("macs", "params", "activations")
+
+
+def _search_plan(facts: Row) -> list[str]:
+    size = "infinitely many (a variable is a real number)" if facts["size"] is None else f"{facts['size']:,}"
+    share = facts["feasible"] / facts["drawn"]
+    lines = [
+        f"assignments: {size}; of {facts['drawn']} drawn at random {facts['feasible']} ({share:.0%}) may be trained"
+    ]
+    lines += [f"  not: {count} because of {reason}" for reason, count in facts["reasons"].items()]
+    for name, values in facts["costs"].items():
+        lines.append(f"{name} of those (least, quartiles, most): {', '.join(human(value) for value in values)}")
+    trials = f"{facts['trials']} trials, {facts['parallel']} at a time, then {facts['confirming']} to confirm the best"
+    return [*lines, trials]
+
+
+def studies(rows: Sequence[Row]) -> list[str]:
+    """The list of all studies."""
+    if not rows:
+        return ["the store holds no study yet; `archstudy run STUDY.yaml` makes one"]
+    headers = ["study", "kind", "state", "trials", "best", "metric", "last activity"]
+    return table(headers, [_study_row(row) for row in rows])
+
+
+def _study_row(row: Row) -> list[Any]:
+    best = None if row["best"] is None else as_text(row["best"], row["metric"])
+    when = datetime.fromtimestamp(row["last_activity"]).strftime("%Y-%m-%d %H:%M:%S")
+    return [row["name"], row["kind"], row["state"], row["counted"], best, row["metric"], when]
+
+
+def study(studied: Study, row: Row, trials: Sequence[Row]) -> list[str]:
+    """One study: what it is, its trials, and what they say."""
+    lines = [f"{row['name']} ({row['kind']}, {row['state']})", *([row["note"]] if row["note"] else [])]
+    if studied.spec.about:
+        lines.append(studied.spec.about)
+    lines += ["", *_trial_table(row, trials), ""]
+    return lines + (winner(row) if row["kind"] == "search" else design(studied, trials))
+
+
+def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
+    ran = [trial for trial in trials if trial["state"] != "infeasible"]
+    rows = [
+        [
+            trial["number"],
+            trial["phase"],
+            trial["state"],
+            trial["value"] is not None and as_text(trial["value"], row["metric"]),
+        ]
+        + [_count(trial["macs"]), _count(trial["params"]), f"{trial['train_seconds']:.1f} s", _named(trial)]
+        for trial in ran
+    ]
+    lines = table(["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"], rows) if rows else []
+    skipped = len(trials) - len(ran)
+    return lines + ([f"and {skipped} proposals that were counted and not trained"] if skipped else [])
+
+
+def _named(trial: Row) -> str:
+    if trial["failure_kind"]:
+        return f"{trial['failure_kind']}: {trial['reason']}"
+    if trial["repeat_of"] is not None:
+        return f"the same as trial {trial['repeat_of']}"
+    again = f"trial {trial['cell']} again, " if trial["phase"] == "confirm" else ""
+    return f"{again}{assignment(trial['assignment'])} seed {trial['seed']}"
+
+
+def winner(row: Row) -> list[str]:
+    """The winner of a search, as honest as we can be about it."""
+    told = row["conclusion"]
+    if not told:
+        return ["no winner yet"]
+    metric, fresh = told["metric"], told["fresh"]
+    costs = ", ".join(f"{human(value)} {name}" for name, value in told["costs"].items())
+    lines = [
+        f"winner: trial {told['trial']}: {assignment(told['assignment'])}",
+        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} (95 %, n = {fresh['n']} seeds)",
+        f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",
+    ]
+    for name, test in told["test"].items():
+        lines.append(f"  {name}: {interval(test['mean'], test['half_width'], name)} (read once, n = {test['n']} seeds)")
+    return [*lines, f"  cost: {costs} for one input"]
+
+
+def _optimism(told: Row) -> str:
+    value, metric = told["optimism"], told["metric"]
+    amount = f"{abs(value) * 100:.2f} points" if "accuracy" in metric else f"{abs(value):.3g}"
+    better = (value > 0) == ("accuracy" in metric)
+    return f"optimistic by {amount}" if better and value else f"pessimistic by {amount}" if value else "exact"
+
+
+def design(studied: Study, trials: Sequence[Row]) -> list[str]:
+    """A design study: the table of cells, what each costs, the verdict."""
+    assert studied.spec.design is not None
+    factors, metric = studied.spec.design.factors, studied.spec.objective.target
+    results = analysis.cells([trial for trial in trials if trial["phase"] == "design"], factors)
+    lines = [f"{metric} of the last epoch: mean and 95 % interval over the seeds", ""]
+    grid = _grid(results, factors, metric) if len(factors) == 2 else []
+    by = studied.spec.design.match.by if studied.spec.design.match else None
+    rows = [_cell_row(result, metric, by) for result in results]
+    listed = table(["cell", *([by] if by else []), metric, "n", *_COUNTS], rows)
+    return [
+        *lines,
+        *grid,
+        *([""] if grid else []),
+        *listed,
+        "",
+        *verdict(studied.spec, results, studied.facts.validation),
+    ]
+
+
+def _grid(results: Sequence[analysis.CellResult], factors: Sequence[str], metric: str) -> list[str]:
+    """First factor down, second across."""
+    down, across = (list(dict.fromkeys(one.levels[factor] for one in results)) for factor in factors)
+    at = {(one.levels[factors[0]], one.levels[factors[1]]): one for one in results}
+    rows = [[f"{factors[0]} {one}", *(_mean(at.get((one, two)), metric) for two in across)] for one in down]
+    return table(["", *(f"{factors[1]} {two}" for two in across)], rows)
+
+
+def _mean(result: analysis.CellResult | None, metric: str) -> str:
+    told = result and result.estimate
+    return interval(told.mean, told.half_width, metric) if told else "-"
+
+
+def _cell_row(result: analysis.CellResult, metric: str, by: str | None) -> list[Any]:
+    solved = [result.assignment.get(by)] if by else []
+    return [
+        result.name,
+        *solved,
+        _mean(result, metric),
+        len(result.values),
+        *(_count(result.costs[name]) for name in _COUNTS),
+    ]
+
+
+def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str]:
+    """One trial: what it is, how it went, epoch by epoch."""
+    lines = [f"trial {one['number']} of {row['name']} ({one['phase']}, {one['state']}, attempts: {one['attempts']})"]
+    lines += [one["reason"]] if one["reason"] else []
+    lines += [f"{assignment(one['assignment'])} seed {one['seed']}", ""]
+    names = sorted({name for epoch in epochs for name in epoch["metrics"]})
+    rows = [[epoch["epoch"], *(_metric(epoch["metrics"].get(name), name) for name in names)] for epoch in epochs]
+    return [*lines, *(table(["epoch", *names], rows) if rows else ["no epoch yet"])]
+
+
+def _metric(value: Any, name: str) -> str:
+    return as_text(value, name) if isinstance(value, int | float) else str(value)
+
+
+def network_facts(net: Network) -> dict[str, Any]:
+    """A network's totals and layers, plain."""
+    total = cost(net)
+    layers = [
+        {"name": one.name, "kind": type(one.node).__name__, "in": one.in_shape, "out": one.out_shape}
+        | {
+            "params": one.params,
+            "macs": one.macs,
+            "activations": one.activations,
+            "field": one.field,
+            "stride": one.stride,
+        }
+        for one in trace(net)
+    ]
+    totals = {name: getattr(total, name) for name in (*_COUNTS, "field", "depth")}
+    return {**totals, "input": net.input, "layers": layers}
+
+
+def network(net: Network) -> list[str]:
+    """The layer table."""
+    facts = network_facts(net)
+    rows = [
+        [one["name"], one["kind"], "x".join(map(str, one["out"])), one["params"] or "", one["macs"] or ""]
+        + ["x".join(map(str, one["field"]))]
+        for one in facts["layers"]
+    ]
+    total = f"{facts['params']:,} params, {facts['macs']:,} MACs, {facts['activations']:,} activations, receptive field {facts['field']}"
+    return [*table(["layer", "kind", "output", "params", "macs", "field"], rows), "", total]
+
+
+def _count(value: Any) -> str | None:
+    return None if value is None else human(value)

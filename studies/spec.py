@@ -1,0 +1,167 @@
+"""The study as the user writes it: one frozen model per section, every field named. Templates stay open here.
+
+`blueprint` and `recipe` may hold `$variables`, so they are plain trees in this model; they become a Blueprint and a
+Recipe each time that a cell or a proposal fills them in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from searchspace.blueprint import Spec
+from searchspace.units import bound, fraction, quantity
+from worker.datasource import DataSpec
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Quantity = Annotated[int | float | str, AfterValidator(quantity)]
+Fraction = Annotated[int | float | str, AfterValidator(fraction)]
+TEMPLATES = ("blueprint", "recipe")
+"""The sections that may hold `$variables`."""
+
+CountedCost = Literal["params", "macs", "activations"]
+
+
+class Objective(Spec):
+    """`{maximize: val_accuracy}` or `{minimize: macs}`: a metric of the task or a counted cost."""
+
+    maximize: str | None = None
+    minimize: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Objective:
+        if (self.maximize is None) == (self.minimize is None):
+            raise ValueError("an objective names one thing, {maximize: val_accuracy} or {minimize: macs}")
+        return self
+
+    @property
+    def target(self) -> str:
+        """The metric's or cost's name."""
+        return self.maximize or self.minimize or ""
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Which way is better."""
+        return "maximize" if self.maximize else "minimize"
+
+
+class AshaPruner(Spec):
+    """Asynchronous successive halving (Li et al. 2020): at epochs min, min * eta, ... only the best 1/eta go on."""
+
+    kind: Literal["asha"]
+    min_epochs: Annotated[int, Field(ge=1)] = 1
+    eta: Annotated[int, Field(ge=2)] = 3
+
+
+class NoPruner(Spec):
+    """Every trial runs to its last epoch."""
+
+    kind: Literal["none"] = "none"
+
+
+class SearchSpec(Spec):
+    """How to look for the best network."""
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    objectives: Annotated[list[Objective], Field(min_length=1, max_length=3)] = [Objective(maximize="val_accuracy")]
+    constraints: dict[str, Annotated[str, AfterValidator(lambda text: bound(text) and text)]] = {}
+    pruner: Annotated[AshaPruner | NoPruner, Field(discriminator="kind")] = NoPruner()
+
+
+class MatchTo(Spec):
+    """Hold one cost equal in every cell: `{macs: 2M, by: width, tolerance: 4%}`."""
+
+    macs: Quantity | None = None
+    params: Quantity | None = None
+    activations: Quantity | None = None
+    by: str
+    tolerance: Fraction = 0.05
+
+    @model_validator(mode="after")
+    def _one(self) -> MatchTo:
+        if sum(value is not None for value in (self.macs, self.params, self.activations)) != 1:
+            raise ValueError("a match holds exactly one cost; write one of macs, params, activations")
+        if self.target <= 0:
+            raise ValueError(f"a match needs a cost above 0, got {self.target}")
+        return self
+
+    @property
+    def cost(self) -> CountedCost:
+        """The name of the cost that is held."""
+        return "macs" if self.macs is not None else "params" if self.params is not None else "activations"
+
+    @property
+    def target(self) -> int:
+        """What it should be."""
+        return int(getattr(self, self.cost))
+
+
+class DesignSpec(Spec):
+    """A controlled study: every combination of the factors' levels, each trained `replicates` times."""
+
+    factors: Annotated[list[str], Field(min_length=1)]
+    match: MatchTo | None = None
+    replicates: Annotated[int, Field(ge=1, le=1_000)] = 3
+
+
+class BudgetSpec(Spec):
+    """`trials` counts trained trials; `hours` is the conductor's time summed over its runs."""
+
+    trials: Annotated[int, Field(ge=1)] = 50
+    hours: Annotated[float, Field(gt=0)] | None = None
+    parallel: Annotated[int, Field(ge=1)] = 1
+    max_failed: Annotated[int, Field(ge=0)] | None = None
+
+
+class ConfirmSpec(Spec):
+    """The best `top` of a search are trained again, on `replicates` fresh seeds each."""
+
+    top: Annotated[int, Field(ge=1)] = 3
+    replicates: Annotated[int, Field(ge=2)] = 3
+
+
+class ResourcesSpec(Spec):
+    """What one trial takes, and the least seconds between two of its checkpoints."""
+
+    cpus: Annotated[int, Field(ge=1)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
+
+
+class StudySpec(Spec):
+    """A whole study file."""
+
+    apiVersion: Literal["archstudy/v1"]  # noqa: N815 (as the file spells it)
+    kind: Literal["Study"]
+    name: Name
+    about: str = ""
+    data: DataSpec
+    task: Literal["classification", "regression"] = "classification"
+    variables: dict[str, Any] = {}
+    blueprint: dict[str, Any]
+    design: DesignSpec | None = None
+    search: SearchSpec | None = None
+    budget: BudgetSpec = BudgetSpec()
+    confirm: ConfirmSpec = ConfirmSpec()
+    recipe: dict[str, Any] = {}
+    resources: ResourcesSpec = ResourcesSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _one_question(self) -> StudySpec:
+        if (self.design is None) == (self.search is None):
+            both = self.design is not None
+            raise ValueError(
+                "a study has either design: or search:, and this one has both; split it in two files"
+                if both
+                else "a study needs design: (a controlled comparison) or search: (the best network); add one"
+            )
+        return self
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective: it ranks, prunes and picks the winner. A design study's is the task's own metric."""
+        if self.search:
+            return self.search.objectives[0]
+        return Objective(maximize="val_accuracy") if self.task == "classification" else Objective(minimize="val_mae")

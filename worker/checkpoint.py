@@ -1,0 +1,171 @@
+"""Checkpoints: `<folder>/<attempt>/epoch-0005/` with `state.safetensors` and `checkpoint.json`. No pickle.
+
+Each is written whole (a temporary folder, fsync, rename) and holds all that a resume needs: weights, the optimizer's
+tensors, the history of epochs. Random streams are derived anew for each epoch, so no generator's state is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from worker.job import EpochMetrics
+
+STATE, FACTS = "state.safetensors", "checkpoint.json"
+KEPT = 2
+"""The newest and the one before it, in case the newest is damaged."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state at the end of `epoch`. `weights` is a module's state_dict; `optimizer` has `<parameter>/<key>`.
+
+    `identity` names what was trained, so that a folder left by another study is not taken for this one's. A final
+    checkpoint has no optimizer.
+    """
+
+    epoch: int
+    identity: str
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    history: tuple[EpochMetrics, ...]
+
+
+def claim(folder: Path) -> Path:
+    """A new attempt's folder, numbered from 1, that no other worker can have: mkdir succeeds for one of them only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = max(_attempts(folder), default=0)
+    while True:
+        number += 1
+        attempt = folder / str(number)
+        try:
+            attempt.mkdir()
+        except FileExistsError:
+            continue
+        return attempt
+
+
+def save(attempt: Path, checkpoint: Checkpoint) -> Path:
+    """Write it whole, then drop what is older than the one before it. An OSError (a full disk) leaves no trace."""
+    tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
+    tensors |= {f"optimizer/{name}": value for name, value in checkpoint.optimizer.items()}
+    state = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    final, temporary = attempt / f"epoch-{checkpoint.epoch:04d}", attempt / f".epoch-{checkpoint.epoch:04d}"
+    try:
+        temporary.mkdir()
+        _write(temporary / STATE, state)
+        _write(temporary / FACTS, json.dumps(_facts(checkpoint, state), indent=1, allow_nan=False).encode())
+        _sync(temporary)
+        temporary.rename(final)
+        _sync(attempt)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for older in sorted(attempt.glob("epoch-*"), key=_epoch)[:-KEPT]:
+        shutil.rmtree(older, ignore_errors=True)
+    return final
+
+
+def load(path: Path) -> Checkpoint:
+    """The checkpoint in one epoch's folder; a ValueError if it is torn or damaged."""
+    try:
+        facts, state = json.loads((path / FACTS).read_bytes()), (path / STATE).read_bytes()
+        if hashlib.sha256(state).hexdigest() != facts["sha256"]:
+            raise ValueError("its hash is not the one that was written")
+        tensors = safetensors.torch.load(state)
+        history = tuple(_epoch_metrics(row) for row in facts["history"])
+        weights, optimizer = _under("weights/", tensors), _under("optimizer/", tensors)
+        return Checkpoint(facts["epoch"], facts["identity"], weights, optimizer, history)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: the checkpoint cannot be used ({error}); delete it") from error
+
+
+def latest(folder: Path, identity: str | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint of all attempts, without damaged ones and those of another identity (None: any)."""
+    for path in _newest_first(folder):
+        try:
+            checkpoint = load(path)
+        except ValueError:
+            continue
+        if identity in (None, checkpoint.identity):
+            return checkpoint
+    return None
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The state_dict of the newest whole checkpoint."""
+    found = latest(folder)
+    if found is None:
+        raise ValueError(f"{folder}: there is no whole checkpoint; train this network again")
+    return found.weights
+
+
+def _facts(checkpoint: Checkpoint, state: bytes) -> dict[str, Any]:
+    return {
+        "epoch": checkpoint.epoch,
+        "identity": checkpoint.identity,
+        "sha256": hashlib.sha256(state).hexdigest(),
+        "torch": torch.__version__,
+        "history": [
+            {
+                "epoch": row.epoch,
+                "metrics": {name: _number(value) for name, value in row.metrics.items()},
+                "train_seconds": row.train_seconds,
+            }
+            for row in checkpoint.history
+        ],
+    }
+
+
+def _number(value: float) -> float | str:
+    """JSON has no infinity: such a value is written as its name, and float() reads both."""
+    return value if math.isfinite(value) else repr(value)
+
+
+def _epoch_metrics(row: dict[str, Any]) -> EpochMetrics:
+    metrics = {name: float(value) for name, value in row["metrics"].items()}
+    return EpochMetrics(row["epoch"], metrics, row["train_seconds"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _attempts(folder: Path) -> Iterator[int]:
+    return (int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    paths = [path for path in folder.glob("*/epoch-*") if path.parent.name.isdigit() and path.name[6:].isdigit()]
+    return sorted(paths, key=lambda path: (_epoch(path), int(path.parent.name)), reverse=True)
+
+
+def _epoch(path: Path) -> int:
+    return int(path.name.removeprefix("epoch-"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """A rename lasts through a power cut only after its folder is synced."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
