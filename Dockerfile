@@ -38,7 +38,7 @@ ENV PATH=/opt/archstudy/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     RAY_USAGE_STATS_ENABLED=0 \
     STREAMLIT_BROWSER_GATHER_USAGE_STATS=false
-USER archstudy
+USER 10001
 WORKDIR /work
 ENTRYPOINT ["archstudy"]
 CMD ["--help"]

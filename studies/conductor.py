@@ -39,7 +39,7 @@ class Conductor:
     """Hands out jobs and decides, for one run of one study. `on_change` is called after every step."""
 
     def __init__(self, study: Study, writer: Writer, files: Path, on_change: Callable[[], None] = lambda: None) -> None:
-        self.study, self._writer, self._files, self.on_change = study, writer, files, on_change
+        self.study, self._writer, self.files, self.on_change = study, writer, files, on_change
         row = query.find_study(writer.engine, study.spec.name)
         assert row is not None
         self._began, self._spent = time.monotonic(), row["conductor_seconds"]
@@ -97,7 +97,7 @@ class Conductor:
 
     def folder(self, trial_id: int) -> Path:
         """Where a trial's checkpoints lie."""
-        return self._files / "checkpoints" / str(trial_id)
+        return self.files / "checkpoints" / str(trial_id)
 
     def _take_up(self) -> None:
         """Everything that an earlier run left waiting or under way is queued again, in its old order."""
@@ -160,8 +160,11 @@ class Conductor:
         if job.trial in self._live:
             self._end(self._live[job.trial], "complete")
 
-    def failed(self, job: Job, kind: FailureKind, reason: str) -> None:
-        """A trial ended without a result; one whose worker was lost starts again from its checkpoint."""
+    def failed(self, job: Job, kind: FailureKind, reason: str, details: str | None = None) -> None:
+        """A trial ended without a result; one whose worker was lost starts again from its checkpoint.
+
+        `details` (a traceback) is too long for a row: it becomes a file that the reason names.
+        """
         row = self._live.get(job.trial)
         if row is None:
             return
@@ -176,7 +179,13 @@ class Conductor:
             del self._live[job.trial]
             return
         self.failed_trials += 1
-        self._end(row, "failed", kind, reason)
+        self._end(row, "failed", kind, reason + (f" (see {self._written(row, details)})" if details else ""))
+
+    def _written(self, row: Row, details: str) -> Path:
+        file = self.files / "failures" / f"{self.study.spec.name}-{row['number']}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(details)
+        return file
 
     def tested(self, job: Job, metrics: Mapping[str, float]) -> None:
         """The test split was read with a trial's weights."""

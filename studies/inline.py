@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 
 from studies.conductor import Conductor, Pause
@@ -22,7 +23,7 @@ def drive(conductor: Conductor, train: Trainer, evaluate: Evaluator) -> None:
         except TrainingFailed as error:
             conductor.failed(job, error.kind, error.reason)
         except Exception as error:  # a trial's own mistake ends the trial, not the study
-            conductor.failed(job, "error", f"{type(error).__name__}: {error}")
+            conductor.failed(job, "error", f"{type(error).__name__}: {error}", traceback.format_exc())
     assert job is Pause.DONE, "nothing runs beside this process, so there is nothing to wait for"
 
 

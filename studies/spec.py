@@ -106,11 +106,15 @@ class DesignSpec(Spec):
 
 
 class BudgetSpec(Spec):
-    """`trials` counts trained trials; `hours` is the conductor's time summed over its runs."""
+    """`trials` counts trained trials; `hours` is the conductor's time summed over its runs.
+
+    `parallel` is how many trials run at a time: by default one in a search, so that it can be repeated, and as many
+    as there is room for in a design study, whose trials do not depend on each other.
+    """
 
     trials: Annotated[int, Field(ge=1)] = 50
     hours: Annotated[float, Field(gt=0)] | None = None
-    parallel: Annotated[int, Field(ge=1)] = 1
+    parallel: Annotated[int, Field(ge=1)] | None = None
     max_failed: Annotated[int, Field(ge=0)] | None = None
 
 

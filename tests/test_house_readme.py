@@ -5,7 +5,6 @@ the file tree in a fenced block without a language (or `text`), one path per lin
 indented; commands of ours in backticks or fenced blocks, as `archstudy <command>`.
 """
 
-import fnmatch
 import re
 import subprocess
 from pathlib import Path
@@ -137,8 +136,3 @@ def test_pictures_are_kept_in_git() -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", readme()) + re.findall(r"<img[^>]*src=\"([^\"]+)\"", readme())
     lost = [picture for picture in pictures if not re.match(r"https?:", picture) and picture not in tracked()]
     assert not lost, f"pictures that are not in git show nothing to others: {lost}"
-
-
-@pytest.mark.parametrize("pattern", ["*.db", "*.db-wal", "*.pyc"])
-def test_no_leftovers_are_kept_in_git(pattern: str) -> None:
-    assert not fnmatch.filter(tracked(), pattern)

@@ -164,7 +164,8 @@ def test_a_trial_lives_and_ends_once(writer: Writer) -> None:
     row = add(writer, brain={"asked": 1})
     assert writer.start_trial(row["id"], {"host": "a", "pid": 1}) == 1
     first_start = query.trial(writer.engine, writer.study_id, 0)
-    assert writer.start_trial(row["id"], {"host": "b", "pid": 2}) == 2
+    assert writer.start_trial(row["id"], {}) == 2
+    writer.set_place(row["id"], {"host": "b", "pid": 2})
     for epoch in (1, 2):
         writer.write_epoch(row["id"], epoch, {"val_accuracy": epoch / 10}, epoch / 10, 0.25, attempt=2)
     assert writer.finish_trial(row["id"], "complete", value=0.2, metrics={"val_accuracy": 0.2})
@@ -184,6 +185,7 @@ def test_a_finished_row_never_changes(writer: Writer) -> None:
     before = query.trials(writer.engine, writer.study_id)
     assert before[0]["reason"] == "loss is NaN ?"
     assert not writer.finish_trial(row["id"], "complete", value=1.0)
+    writer.set_place(row["id"], {"host": "b"})
     assert writer.requeue([row["id"]]) == 0
     with pytest.raises(AssertionError, match="is finished"):
         writer.start_trial(row["id"], {})
@@ -292,7 +294,8 @@ def test_the_best_of_a_minimised_metric_is_the_least(writer: Writer) -> None:
         connection.execute(update(t.study).values(direction="minimize"))
     for value in (0.5, 0.25):
         writer.finish_trial(add(writer)["id"], "complete", value=value)
-    assert query.studies(writer.engine)[0]["best"] == 0.25
+    assert query.studies(writer.engine)[0]["best"] == 0.25 == query.best(writer.engine, writer.study_id)
+    assert query.best(writer.engine, 99) is None
 
 
 def test_an_identity_is_found_where_it_was_trained(writer: Writer) -> None:

@@ -278,7 +278,7 @@ def test_a_server_that_comes_back_is_used_again(server: Any, postgres: str) -> N
     upgrade(postgres)
     engine = connect(postgres)
     server.stop()
-    with pytest.raises(StoreError, match="cannot be reached .*; start the server"):
+    with pytest.raises(StoreError, match=r"cannot be reached .*; start the server"):
         query.studies(engine)
     server.ensure_postgres_running()
     assert query.studies(engine) == []

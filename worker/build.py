@@ -150,6 +150,7 @@ def _norm(node: core.Norm, shape: core.Shape) -> Call:
 
 def _pool(node: core.Pool) -> Call:
     even = all(before == after <= k // 2 for (before, after), k in zip(node.padding, node.kernel, strict=True))
+    assert even or not node.ceil, "torch's rule for the last window does not hold for padding of its own"
     kind = {"max": "Max", "average": "Avg"}[node.kind]
     options = {
         "stride": _short(node.stride),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.datasource import DataFacts, DataSpec, arrays_path, describe
+from worker.datasource import DataFacts, DataSpec, arrays_path, describe, headers
 
 Part = Literal["train", "validation", "test"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -145,5 +145,6 @@ def _read_digits() -> tuple[Array, Array]:
 
 
 def _read_arrays(spec: DataSpec) -> tuple[Array, Array]:
+    headers(arrays_path(spec))
     with np.load(arrays_path(spec), allow_pickle=False) as file:
         return file["x"], file["y"]

@@ -104,7 +104,7 @@ def _facts(shape: tuple[int, ...], outputs: int, images: int, task: str) -> Data
 
 
 def _arrays(path: Path, spec: DataSpec, task: str) -> DataFacts:
-    (x_shape, x_type), (y_shape, y_type) = _headers(path)
+    (x_shape, x_type), (y_shape, y_type) = headers(path)
     if not x_shape or not y_shape or x_shape[0] != y_shape[0]:
         raise ValueError(f"{path}: x of {x_shape} and y of {y_shape} differ in length; save one y for each x")
     if x_shape[0] < LEAST_IMAGES:
@@ -117,7 +117,7 @@ def _arrays(path: Path, spec: DataSpec, task: str) -> DataFacts:
     return _facts(shape, outputs, x_shape[0], task)
 
 
-def _headers(path: Path) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
+def headers(path: Path) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
     """Shape and type of x and y, without reading their values."""
     if not path.exists():
         raise ValueError(f"{path}: there is no such file; write the path from the study's folder, or an absolute one")

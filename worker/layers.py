@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn.functional import pad
 
 
 def sequence(**layers: nn.Module) -> nn.Sequential:
@@ -51,7 +51,7 @@ class PaddedConv1d(nn.Conv1d):
         self.pads = pads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.pad(x, self.pads))
+        return super().forward(pad(x, self.pads))
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -62,7 +62,7 @@ class PaddedConv2d(nn.Conv2d):
         self.pads = pads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.pad(x, self.pads))
+        return super().forward(pad(x, self.pads))
 
 
 class PaddedConv3d(nn.Conv3d):
@@ -73,7 +73,7 @@ class PaddedConv3d(nn.Conv3d):
         self.pads = pads
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.pad(x, self.pads))
+        return super().forward(pad(x, self.pads))
 
 
 class PaddedMaxPool(nn.Module):
@@ -84,7 +84,7 @@ class PaddedMaxPool(nn.Module):
         self.pads, self.pool = pads, pool
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled: torch.Tensor = self.pool(F.pad(x, self.pads, value=float("-inf")))
+        pooled: torch.Tensor = self.pool(pad(x, self.pads, value=float("-inf")))
         return pooled
 
 
@@ -96,8 +96,8 @@ class PaddedAvgPool(nn.Module):
         self.pads, self.pool = pads, pool
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        share: torch.Tensor = self.pool(F.pad(torch.ones_like(x[:1, :1]), self.pads))
-        pooled: torch.Tensor = self.pool(F.pad(x, self.pads)) / share
+        share: torch.Tensor = self.pool(pad(torch.ones_like(x[:1, :1]), self.pads))
+        pooled: torch.Tensor = self.pool(pad(x, self.pads)) / share
         return pooled
 
 

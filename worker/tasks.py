@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) of a batch -> a scalar: the sum over its examples."""
@@ -33,14 +33,14 @@ def absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+    return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
 
 def squared_error(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Mean squared error; labels count as one-hot vectors (Hui & Belkin 2021)."""
     if targets.dim() == 1:
-        targets = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
-    return F.mse_loss(outputs, targets)
+        targets = functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+    return functional.mse_loss(outputs, targets)
 
 
 TASKS: dict[str, Task] = {

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 _CURES = (
     ("not a database|malformed", "{store} is no SQLite database; set ARCHSTUDY_STORE to another file"),
@@ -23,7 +23,10 @@ _CURES = (
     ("password", "{store} refuses the password; correct it in ARCHSTUDY_STORE"),
     ("invalid connection option", "{store} has an {error}; correct ARCHSTUDY_STORE"),
     (r"database .* does not exist", "{store} does not exist on its server; create it with `createdb`"),
-    ("already exists", "{store} holds another program's tables ({error}); set ARCHSTUDY_STORE to another database"),
+    (
+        r"(table|relation) \S+ already exists",
+        "{store} holds another program's tables ({error}); set ARCHSTUDY_STORE to another database",
+    ),
     ("permission denied", "{store} does not allow this ({error}); grant its user the rights"),
 )
 _UNREACHABLE = "{store} cannot be reached ({error}); start the server or correct ARCHSTUDY_STORE"
@@ -61,10 +64,11 @@ def shown(url: URL) -> str:
 
 def explain(context: ExceptionContext) -> StoreError | None:
     """SQLAlchemy's `handle_error` hook: the sentence for what the user can cure; None leaves the error as it is."""
-    if context.is_pre_ping or context.engine is None:
+    if context.is_pre_ping or context.engine is None or isinstance(context.sqlalchemy_exception, IntegrityError):
         return None
-    template = _template(str(context.original_exception), context)
-    return template and StoreError(_filled(template, context.engine.url, context.original_exception))
+    message = _first_line(context.original_exception, context.engine.url)
+    template = _template(message, context)
+    return template and StoreError(template.format(store=shown(context.engine.url), error=message))
 
 
 def _template(message: str, context: ExceptionContext) -> Any:
@@ -75,8 +79,6 @@ def _template(message: str, context: ExceptionContext) -> Any:
     return _UNREACHABLE if of_server else None
 
 
-def _filled(template: str, url: URL, error: BaseException) -> str:
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if url.password:
-        first_line = first_line.replace(str(url.password), "***")
-    return template.format(store=shown(url), error=first_line)
+def _first_line(error: BaseException, url: URL) -> str:
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line.replace(str(url.password), "***") if url.password else line

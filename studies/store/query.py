@@ -79,7 +79,8 @@ def rung(engine: Engine, study_id: int, epoch: int) -> list[float]:
     of_search = (t.trial.c.study_id == study_id, t.trial.c.phase == "search")
     at_epoch = (t.epoch.c.epoch == epoch, t.epoch.c.value.is_not(None))
     wanted = select(t.epoch.c.value).join_from(t.epoch, t.trial).where(*of_search, *at_epoch)
-    return [row["value"] for row in _rows(engine, wanted)]
+    with engine.connect() as connection:
+        return list(connection.execute(wanted).scalars())
 
 
 def best(engine: Engine, study_id: int) -> float | None:
