@@ -37,7 +37,7 @@ def _place(loc: tuple[int | str, ...], document: Any) -> Path:
     for index, part in enumerate(loc):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
-        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+        elif isinstance(part, int) and isinstance(value, list | tuple) and part < len(value):
             value = value[part]
         elif isinstance(value, Mapping) and index == len(loc) - 1:
             value = None  # a field that is missing

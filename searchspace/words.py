@@ -8,6 +8,7 @@ from typing import Any
 from searchspace.blueprint import Head, NormSpec, PlainStage, PoolSpec, ResidualStage
 from searchspace.core import (
     Activation,
+    ActivationKind,
     Conv,
     Dropout,
     Flatten,
@@ -90,7 +91,7 @@ def _norm(norm: NormSpec | None, name: str) -> Items:
     return [] if norm is None or norm.place == "none" else [(name, Norm(norm.kind, norm.groups))]
 
 
-def _activation(kind: str | None, name: str) -> Items:
+def _activation(kind: ActivationKind | None, name: str) -> Items:
     return [] if kind is None else [(name, Activation(kind))]
 
 

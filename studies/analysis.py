@@ -87,12 +87,12 @@ def contrasts(results: Sequence[CellResult], factors: Sequence[str]) -> list[Con
 
 def _paired(results: Sequence[CellResult], factor: str, low: Any, high: Any) -> list[float]:
     """For each seed that all the compared cells have: the mean difference over the other factors' combinations."""
-    pairs = []
-    for one in results:
-        others = {name: level for name, level in one.levels.items() if name != factor}
-        for two in results:
-            if one.levels[factor] == low and two.levels == {**others, factor: high} and one.values and two.values:
-                pairs.append((one.values, two.values))
+    pairs = [
+        (one.values, two.values)
+        for one in results
+        for two in results
+        if one.levels[factor] == low and two.levels == {**one.levels, factor: high} and one.values and two.values
+    ]
     if not pairs:
         return []
     seeds = set.intersection(*({*one} & {*two} for one, two in pairs))

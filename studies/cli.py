@@ -73,14 +73,17 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
     "dashboard": (
         "studies.commands_run:dashboard",
         "show the store in a browser",
-        (option("--port", type=int, default=8501), option("--host", default="127.0.0.1")),
+        (
+            option("--port", type=int, default=8501),
+            option("--host", default=None, help="the address to listen on (default: 127.0.0.1)"),
+        ),
     ),
     "db": (
         "studies.commands:db",
         "create the store's schema or bring it up to date",
         (option("verb", choices=["upgrade"]),),
     ),
-    "doctor": ("studies.commands_run:doctor", "check this installation and the store", (JSON,)),
+    "doctor": ("studies.doctor:doctor", "check this installation and the store", (JSON,)),
     "demo": (
         "studies.commands_run:demo",
         "a small search on handwritten digits, from nothing to an exported network",

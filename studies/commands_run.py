@@ -1,21 +1,21 @@
-"""The commands that do: run a study, export a network, serve the dashboard, look after the installation, the demo."""
+"""The commands that do: run a study, export a network, serve the dashboard, the demo."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from studies import screens, store
+from studies import exporting, screens, store
 from studies.cli import DONE, FAILED, WITH_FAILURES
 from studies.commands import found, open_store
 from studies.load import from_tree, load
 from studies.progress import shown, silent
-from studies.run import Ended
+from studies.run import Driver, Ended
 from studies.run import run as run_study
 from studies.store import query
 
@@ -23,43 +23,99 @@ from studies.store import query
 def run(arguments: argparse.Namespace) -> int:
     """Run a study to its end, on this machine."""
     ended = run_file(Path(arguments.file), arguments.inline, arguments.quiet)
-    if not ended.worked:
-        print(f"{ended.study['name']} is complete; nothing to do (raise its budget to go on)", file=sys.stderr)
-    engine = open_store()
-    trials = query.trials(engine, ended.study["id"])
-    study = from_tree(ended.study["spec"], ended.study["yaml"])
-    lines = screens.winner(ended.study) if ended.study["kind"] == "search" else screens.design(study, trials)
-    print(json.dumps(ended.study, indent=2, default=str) if arguments.json else "\n".join(_ending(ended, lines)))
+    print(json.dumps(ended.study, indent=2, default=str) if arguments.json else "\n".join(_ending(ended)))
     if ended.study["state"] != "complete":
         return FAILED
-    return WITH_FAILURES if any(trial["state"] == "failed" for trial in trials) else DONE
+    failed = query.trials(open_store(), ended.study["id"], states=("failed",), columns=("id",))
+    return WITH_FAILURES if failed else DONE
 
 
-def run_file(file: Path, inline: bool, quiet: bool) -> Ended:
+def run_file(file: Path, inline: bool = False, quiet: bool = False) -> Ended:
     """Load, connect, drive."""
     study = load(file)
     url = store.url()
     engine = store.connect(url)
-    if inline:
-        from studies.inline import drive
-        from worker.trainer import evaluate, train
-
-        driver = partial(drive, train=train, evaluate=evaluate)
-    else:
-        from studies.tune import drive as driver
     try:
-        return run_study(study, engine, store.files_folder(url), driver, silent if quiet else shown)
+        ended = run_study(study, engine, store.files_folder(url), _driver(inline), silent if quiet else shown)
     finally:
         engine.dispose()
+    if not ended.worked:
+        print(f"{study.spec.name} is complete; nothing was done (raise its budget to go on)", file=sys.stderr)
+    return ended
 
 
-def _ending(ended: Ended, lines: list[str]) -> list[str]:
-    note = [f"{ended.study['name']}: {ended.study['state']}; {ended.study['note']}"] if ended.study["note"] else []
+def _driver(inline: bool) -> Driver:
+    if not inline:
+        from studies import tune
+
+        return tune.drive
+    from studies.inline import drive
+    from worker.trainer import evaluate, train
+
+    return partial(drive, train=train, evaluate=evaluate)
+
+
+def _ending(ended: Ended) -> list[str]:
+    """What a run prints at its end: the winner or the verdict, and what to type next."""
     name = ended.study["name"]
-    hints = [
-        "",
-        f"next: archstudy show {name}",
-        f"      archstudy export {name} --out bundle",
-        "      archstudy dashboard",
+    lines = [f"{name}: {ended.study['state']}; {ended.study['note']}"] if ended.study["note"] else []
+    if ended.study["kind"] == "search":
+        lines += screens.winner(ended.study)
+    else:
+        study = from_tree(ended.study["spec"], ended.study["yaml"])
+        lines += screens.design(study, query.trials(open_store(), ended.study["id"]))
+    export = [f"      archstudy export {name}"] if ended.study["conclusion"] else []
+    return [*lines, "", f"next: archstudy show {name}", *export, "      archstudy dashboard"]
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write a bundle: the winner of a search, or any complete trial."""
+    engine = open_store()
+    row = found(engine, arguments.study)
+    out = Path(arguments.out or f"bundles/{row['name']}")
+    facts = exporting.export(engine, row, arguments.trial, out, store.files_folder(store.url()))
+    print(json.dumps(facts, indent=2) if arguments.json else "\n".join(exporting.told(facts)))
+    return DONE
+
+
+def dashboard(arguments: argparse.Namespace) -> int:
+    """Serve the dashboard until it is interrupted."""
+    host = ["--host", arguments.host] if arguments.host else []
+    return subprocess.call([sys.executable, "-m", "dashboard.serve", "--port", str(arguments.port), *host])
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """A search on handwritten digits in a folder of its own, through local Ray and SQLite, to an exported network."""
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "search-digits.yaml"
+    if not file.exists():
+        file.write_text(_example("search-digits.yaml"))
+    os.chdir(folder)
+    os.environ["ARCHSTUDY_STORE"] = "sqlite:///archstudy.db"
+    os.environ.pop("ARCHSTUDY_FILES", None)
+    ended = run_file(Path(file.name))
+    if not ended.study["conclusion"]:
+        print("\n".join(_ending(ended)))
+        return FAILED
+    out = Path("bundle")
+    facts = exporting.export(open_store(), ended.study, None, out, store.files_folder(store.url()))
+    print(
+        "\n".join([*screens.winner(ended.study), "", *exporting.told(facts), "", *_next(folder, ended.study["name"])])
+    )
+    return DONE
+
+
+def _next(folder: Path, name: str) -> list[str]:
+    activate = "" if os.environ.get("VIRTUAL_ENV") else ".venv/bin/"
+    with_store = f"ARCHSTUDY_STORE=sqlite:///{folder}/archstudy.db {activate}archstudy"
+    return [
+        "next:",
+        f"  {with_store} dashboard          # see it in a browser",
+        f"  {with_store} show {name} # every trial",
+        f"  {activate}archstudy run studies/examples/depth-width-filter.yaml   # deeper, wider, or larger filters?",
     ]
-    return [*note, *lines, *hints]
+
+
+def _example(name: str) -> str:
+    return (Path(__file__).parent / "examples" / name).read_text()

@@ -77,7 +77,10 @@ class Conductor:
         if self._live:
             return None
         self._queue.extend(self._confirmation() if self._search else self._new_design_rows())
-        return self._queue.popleft() if self._queue else self._conclude()
+        if self._queue:
+            return self._queue.popleft()
+        self._conclude()
+        return None
 
     def _job(self, row: Row) -> Job:
         resources = self.study.spec.resources
@@ -197,7 +200,7 @@ class Conductor:
     def _end(self, row: Row, state: str, kind: str | None = None, reason: str | None = None) -> None:
         last = self._last.pop(row["id"], None)
         metrics = dict(last.metrics) if last else None
-        ended = {"value": self._value(metrics or {}), "metrics": metrics, "failure_kind": kind, "reason": reason}
+        ended: Row = {"value": self._value(metrics or {}), "metrics": metrics, "failure_kind": kind, "reason": reason}
         self._writer.finish_trial(row["id"], state, **ended)
         row.update(ended, state=state)
         del self._live[row["id"]]
@@ -291,7 +294,7 @@ class Conductor:
 
 
 def _for_test(row: Row) -> bool:
-    return row["state"] == "complete"
+    return bool(row["state"] == "complete")
 
 
 def design_row(study: Study, cell: design.Cell, replicate: int) -> Row:

@@ -34,7 +34,8 @@ def winner(rows: Sequence[Row], direction: str) -> str | None:
     }
     if not means:
         return None
-    return max(means, key=lambda cell: means[cell]) if direction == "maximize" else min(means, key=lambda c: means[c])
+    best = max if direction == "maximize" else min
+    return str(best(means, key=lambda cell: means[cell]))
 
 
 def median(rows: Sequence[Row]) -> Row:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -71,7 +70,7 @@ def _matched(study: Study, combination: Assignment) -> Cell:
 
     match = solve(cost_of, domain.values(), held.target)
     assignment = {**combination, held.by: match.value}
-    reason = None if abs(match.error) <= held.tolerance else _miss(held, match, domain)
+    reason = None if abs(match.error) <= float(held.tolerance) else _miss(held, match, domain)
     return Cell(name_of(combination), combination, assignment, costs[match.value], match.error, reason)
 
 
@@ -85,7 +84,7 @@ def _miss(held: Any, match: Any, domain: IntRange) -> str:
 
 
 def run_order(study: Study, cells: tuple[Cell, ...]) -> list[tuple[int, Cell]]:
-    """(replicate, cell) for every trial: replicate by replicate, cells shuffled, so that a half-run study is balanced."""
+    """(replicate, cell) for every trial: replicate by replicate, cells shuffled: a half-run study is balanced."""
     assert study.spec.design is not None
     order = []
     for replicate in range(study.spec.design.replicates):

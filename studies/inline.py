@@ -1,4 +1,4 @@
-"""The driver without Ray: one trial after the other in this very process. For tests, debugging and the smallest runs."""
+"""The driver without Ray: one trial after the other in this very process. For tests and debugging."""
 
 from __future__ import annotations
 

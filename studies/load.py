@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from searchspace import yamlio
-from searchspace.expressions import names
 from searchspace.cost import COUNTED, Infeasible
+from searchspace.expressions import names
 from searchspace.problems import Path as Where
 from searchspace.problems import Problem, SpecError
 from searchspace.sentences import nearest, problems
@@ -107,15 +107,16 @@ def _facts(spec: StudySpec, found: list[Problem]) -> DataFacts | None:
 def _objective_problems(spec: StudySpec) -> Iterator[Problem]:
     known = [*metrics.metric_names(spec.task), *COUNTED]
     for index, objective in enumerate(spec.search.objectives if spec.search else ()):
-        where = ("search", "objectives", index)
+        where: Where = ("search", "objectives", index)
         if objective.target not in known:
             yield Problem(where, f"unknown objective {objective.target!r}{nearest(objective.target, known)}")
         elif index == 0 and objective.target in COUNTED:
             yield Problem(where, "the first objective ranks and prunes, so it must be a metric; move the cost behind")
     for name in spec.search.constraints if spec.search else ():
         if name not in COUNTED:
-            where = ("search", "constraints", name)
-            yield Problem(where, f"{name!r} is no cost that is counted{nearest(name, list(COUNTED))}")
+            yield Problem(
+                ("search", "constraints", name), f"{name!r} is no cost that is counted{nearest(name, list(COUNTED))}"
+            )
 
 
 def _unused(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:

@@ -48,7 +48,9 @@ def progress(conductor: Conductor) -> Progress:
     left = None if seconds is None else seconds * max(0, total - done) / parallel
     best = query.best(conductor.engine, conductor.study_id)
     phase = live[0]["phase"] if live else "starting"
-    return Progress(done, total, len(live), *(by_state[state] for state in _STATES), best, left, phase)
+    return Progress(
+        done, total, len(live), by_state["pruned"], by_state["failed"], by_state["infeasible"], best, left, phase
+    )
 
 
 _STATES = ("pruned", "failed", "infeasible")
@@ -77,9 +79,8 @@ class Display:
         """Draw now."""
         self._last = time.monotonic()
         told = progress(self._conductor)
-        self._write(
-            f"{self._conductor.study.spec.name}  {told.phase}   {line(told, self._conductor.study.spec.objective.target)}"
-        )
+        spec = self._conductor.study.spec
+        self._write(f"{spec.name}  {told.phase}   {line(told, spec.objective.target)}")
 
 
 @contextmanager
@@ -87,14 +88,16 @@ def shown(conductor: Conductor) -> Iterator[None]:
     """Show the progress of a conductor while it is driven."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        with _watching(
-            conductor, Display(conductor, lambda text: print(text, file=sys.stderr, flush=True), LINE_SECONDS)
-        ):
+        with _watching(conductor, Display(conductor, _print, LINE_SECONDS)):
             yield
         return
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
-        with _watching(conductor, Display(conductor, lambda text: live.update(Text(text)), 0.25)):
-            yield
+    live = Live(console=console, refresh_per_second=4)
+    with live, _watching(conductor, Display(conductor, lambda text: live.update(Text(text)), 0.25)):
+        yield
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -87,8 +87,8 @@ def _must_be_the_same(study: Study, row: dict[str, Any]) -> None:
     if row["fingerprint"] != fingerprint(study.tree):
         changes = "\n  ".join(differences(row["spec"], study.tree))
         raise Conflict(
-            f"the store holds another study named {study.spec.name!r} (fingerprint {row['fingerprint']}, this file's is "
-            f"{fingerprint(study.tree)}); give this one another name, or undo the differences:\n  {changes}"
+            f"the store holds another study named {study.spec.name!r} (its fingerprint is {row['fingerprint']}, this "
+            f"file's {fingerprint(study.tree)}); give this one another name, or undo the differences:\n  {changes}"
         )
     if study.spec.design and row["spec"]["design"]["replicates"] > study.spec.design.replicates:
         had = row["spec"]["design"]["replicates"]
@@ -140,7 +140,7 @@ def _finish(conductor: Conductor, writer: Writer) -> None:
 
 @contextmanager
 def _heartbeat(writer: Writer) -> Iterator[None]:
-    """Beat every 10 s beside the driver; after 50 s without a confirmed beat, end this process: others may take over."""
+    """Beat every 10 s beside the driver; after 50 s without a confirmed beat end this process: others may take over."""
     stop = threading.Event()
 
     def beat() -> None:

@@ -156,7 +156,7 @@ def winner(row: Row) -> list[str]:
     costs = ", ".join(f"{human(value)} {name}" for name, value in told["costs"].items())
     lines = [
         f"winner: trial {told['trial']}: {assignment(told['assignment'])}",
-        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} (95 %, n = {fresh['n']} seeds)",
+        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} (95 %, n = {fresh['n']})",
         f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",
     ]
     for name, test in told["test"].items():
@@ -175,7 +175,7 @@ def design(studied: Study, trials: Sequence[Row]) -> list[str]:
     """A design study: the table of cells, what each costs, the verdict."""
     assert studied.spec.design is not None
     factors, metric = studied.spec.design.factors, studied.spec.objective.target
-    results = analysis.cells([trial for trial in trials if trial["phase"] == "design"], factors)
+    results = analysis.cells([dict(trial) for trial in trials if trial["phase"] == "design"], factors)
     lines = [f"{metric} of the last epoch: mean and 95 % interval over the seeds", ""]
     grid = _grid(results, factors, metric) if len(factors) == 2 else []
     by = studied.spec.design.match.by if studied.spec.design.match else None
@@ -221,11 +221,12 @@ def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str
     lines += [one["reason"]] if one["reason"] else []
     lines += [f"{assignment(one['assignment'])} seed {one['seed']}", ""]
     names = sorted({name for epoch in epochs for name in epoch["metrics"]})
-    rows = [[epoch["epoch"], *(_metric(epoch["metrics"].get(name), name) for name in names)] for epoch in epochs]
+    rows = [[epoch["epoch"], *(metric(epoch["metrics"].get(name), name) for name in names)] for epoch in epochs]
     return [*lines, *(table(["epoch", *names], rows) if rows else ["no epoch yet"])]
 
 
-def _metric(value: Any, name: str) -> str:
+def metric(value: Any, name: str) -> str:
+    """One measured value; what is not a number stands as it is."""
     return as_text(value, name) if isinstance(value, int | float) else str(value)
 
 
@@ -255,7 +256,8 @@ def network(net: Network) -> list[str]:
         + ["x".join(map(str, one["field"]))]
         for one in facts["layers"]
     ]
-    total = f"{facts['params']:,} params, {facts['macs']:,} MACs, {facts['activations']:,} activations, receptive field {facts['field']}"
+    total = f"{facts['params']:,} params, {facts['macs']:,} MACs, {facts['activations']:,} activations"
+    total += f", receptive field {facts['field']}"
     return [*table(["layer", "kind", "output", "params", "macs", "field"], rows), "", total]
 
 

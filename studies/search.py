@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from studies.brain import Brain
+from studies.brain import Brain, Outcome
 from studies.candidate import Candidate, Study, candidate, key
 from studies.seeds import derive
 from studies.store import Writer, query
@@ -27,7 +26,7 @@ class Search:
 
     def __init__(self, study: Study, writer: Writer) -> None:
         assert study.spec.search is not None
-        self._study, self._search, self._writer = study, study.spec.search, writer
+        self._study, self._writer = study, writer
         self._brain = Brain(study.space, study.spec.search, study.spec.seed)
         self._handles: dict[int, int] = {}  # trial id -> the brain's handle
         self._first: dict[str, Row] = {}  # identity -> the trial that is or was trained for it
@@ -94,20 +93,14 @@ class Search:
         self._tell(row["id"], known)
 
     def _tell(self, trial_id: int, ended: Row) -> None:
-        self._brain.tell(self._handles.pop(trial_id), ended["state"], self._values(ended))
-
-    def _values(self, row: Row) -> Sequence[float] | None:
-        """Every objective's value of a complete trial, in the order of the spec."""
-        if row["state"] != "complete":
-            return None
-        return [(row["metrics"] | counted(row))[objective.target] for objective in self._search.objectives]
+        self._brain.tell(self._handles.pop(trial_id), ended["state"], ended["value"])
 
     def _recall(self, row: Row, by_number: dict[int, Row]) -> None:
         """Take in a row of an earlier run, in the order of asking."""
         under_way = row["state"] in ("queued", "running")
-        state = "running" if under_way else row["state"]
+        state: Outcome = "running" if under_way else row["state"]
         excess = (row["brain"] or {}).get("excess", {})
-        handle = self._brain.recall(row["assignment"], state, self._values(row), excess)
+        handle = self._brain.recall(row["assignment"], state, row["value"], excess)
         if under_way:
             self._handles[row["id"]] = handle
         if state == "infeasible" or row["repeat_of"] is not None:
@@ -134,11 +127,6 @@ class Search:
             return ""
         best = min(rows, key=lambda row: sum(row["brain"]["excess"].values()))
         return f", the nearest (trial {best['number']}) because {best['reason']}"
-
-
-def counted(row: Row) -> dict[str, float]:
-    """The counted costs of a row, by the names that objectives use."""
-    return {name: row[name] for name in ("params", "macs", "activations")}
 
 
 def described(proposal: Candidate) -> Row:

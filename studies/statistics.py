@@ -32,7 +32,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """mean +- t(n - 1, (1 + confidence) / 2) * s / sqrt(n), Student's interval."""
+    """Mean +- t(n - 1, (1 + confidence) / 2) * s / sqrt(n), Student's interval."""
     if len(values) < 2:
         return Estimate(len(values), fmean(values), None, None)
     deviation = stdev(values)

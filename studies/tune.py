@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "1000000000",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-"""Read by Ray in this process and handed to the local one: no usage reports, no change of folder, no files of Tune's."""
+"""Read by Ray in this process and in the local one: no usage reports, no change of folder, no files of Tune's."""
 
 
 class _Bridge:
@@ -121,7 +121,7 @@ class _Scheduler(FIFOScheduler):
     """Tells the conductor. A last result (`done`) reaches `on_trial_complete` alone."""
 
     def __init__(self, bridge: _Bridge) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bridge = bridge
 
     @_kept
@@ -203,11 +203,12 @@ def _slots(conductor: Conductor) -> int:
     """How many trials at a time: `budget.parallel`; without it one for a search (so that it can be repeated) and as
     many as the cluster holds for a design, whose trials do not depend on each other.
     """
-    resources, cluster = conductor.study.spec.resources, ray.cluster_resources()
+    resources, cluster = conductor.study.spec.resources, ray.cluster_resources()  # type: ignore[no-untyped-call]
     for name, wanted in (("CPU", resources.cpus), ("GPU", resources.gpus)):
         if wanted > cluster.get(name, 0):
             raise ValueError(
-                f"a trial asks for {wanted:g} {name}s and this Ray has {cluster.get(name, 0):g}; lower resources.{name.lower()}s"
+                f"a trial asks for {wanted:g} {name}s and this Ray has {cluster.get(name, 0):g}; "
+                f"lower resources.{name.lower()}s"
             )
     asked = conductor.study.spec.budget.parallel
     if asked or conductor.study.spec.search:

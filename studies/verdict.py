@@ -49,7 +49,8 @@ def _factor(spec: StudySpec, factor: str, found: Sequence[Contrast]) -> str:
     if clear:
         return f"{factor}: " + "; ".join(_clear(spec, one) for one in clear) + "."
     widest = max(told, key=lambda one: abs(one.difference.mean))
-    return f"{factor}: no difference that these seeds can tell; the largest is {_shown(spec, widest)}. {_settle(spec, widest)}"
+    shown = f"the largest is {_shown(spec, widest)}"
+    return f"{factor}: no difference that these seeds can tell; {shown}. {_settle(spec, widest)}"
 
 
 def _clear(spec: StudySpec, one: Contrast) -> str:
@@ -86,7 +87,8 @@ def _limits(spec: StudySpec, ran: Sequence[CellResult], images: int) -> list[str
     means = [cell.estimate.mean for cell in ran if cell.estimate]
     error = image_error(max(means), images)
     gap = max(means) - min(means)
-    text += f" With {images} validation images an accuracy near {max(means):.1%} has a standard error of {error * 100:.2f} points"
+    text += f" With {images} validation images an accuracy near {max(means):.1%} has a standard error of"
+    text += f" {error * 100:.2f} points"
     if gap < 2 * error:
         return [text + f", and all cells lie within {gap * 100:.2f}: this data cannot rank them."]
     return [text + "."]

@@ -89,12 +89,12 @@ def train_network(network: Network, splits: data.Splits, job: Job) -> Iterator[E
     yield from tuple(history)
     if found and len(history) < run.recipe.epochs:
         _restore(run, found)
-    saved = time.monotonic()
+    saved, lost = time.monotonic(), False
     for epoch in range(len(history) + 1, run.recipe.epochs + 1):
         history.append(one_epoch(run, epoch))
         final = epoch == run.recipe.epochs
         if final or time.monotonic() - saved >= job.checkpoint_seconds:
-            _keep(run, attempt, identity(job), history, final)
+            lost |= not _keep(run, attempt, identity(job), history, final, quiet=lost)
             saved = time.monotonic()
         yield history[-1]
 
@@ -220,8 +220,11 @@ def _claimed(folder: Path) -> Path:
         raise TrainingFailed("error", reason) from error
 
 
-def _keep(run: Run, attempt: Path, name: str, history: list[EpochMetrics], final: bool) -> None:
-    """Save. Without the last weights there is no result; without an earlier checkpoint there is only more to repeat."""
+def _keep(run: Run, attempt: Path, name: str, history: list[EpochMetrics], final: bool, quiet: bool) -> bool:
+    """Save, and say whether it was possible; a full disk is reported once.
+
+    Without the final weights there is no result; without an earlier checkpoint there is only more to repeat.
+    """
     state = {} if final else _optimizer_state(run)
     try:
         checkpoint.save(attempt, Checkpoint(len(history), name, run.model.state_dict(), state, tuple(history)))
@@ -229,7 +232,10 @@ def _keep(run: Run, attempt: Path, name: str, history: list[EpochMetrics], final
         if final:
             reason = f"{attempt}: the final weights cannot be written ({error.strerror}); free the disk and run again"
             raise TrainingFailed("error", reason) from error
-        LOG.warning("%s: no checkpoint at epoch %d (%s); training goes on", attempt, len(history), error.strerror)
+        if not quiet:
+            LOG.warning("%s: no checkpoint at epoch %d (%s); training goes on", attempt, len(history), error.strerror)
+        return False
+    return True
 
 
 def _optimizer_state(run: Run) -> dict[str, Tensor]:

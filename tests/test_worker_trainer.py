@@ -1,0 +1,226 @@
+"""Training: learns, resumes to the very same bits, fails with a name and a cure."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from searchspace.core import Conv, GlobalPool, Linear, Network, Sequence
+from worker import checkpoint, data, trainer
+from worker.datasource import DataSpec
+from worker.job import EpochMetrics, Job, TrainingFailed
+
+NORM = {"kind": "batch", "place": "before_activation"}
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"kind": "sgd", "lr": 0.1},
+    "sgd without momentum": {"kind": "sgd", "lr": 0.1, "momentum": 0, "nesterov": False},
+    "adam": {"kind": "adam", "lr": 0.01, "weight_decay": 1e-4},
+    "adamw": {"kind": "adamw", "lr": 0.01},
+}
+
+
+def blueprint(width: int = 8, norm: dict[str, Any] | None = NORM, dropout: float = 0.2) -> dict[str, Any]:
+    stages = [
+        {"block": "plain", "width": width, "norm": norm, "pool": {"kind": "max", "size": 2}},
+        {"block": "residual", "width": 2 * width, "norm": norm},
+    ]
+    return {"stages": stages, "head": {"dropout": dropout}}
+
+
+def job(folder: Path, **changes: Any) -> Job:
+    recipe = {"epochs": 4, "batch_size": 64}
+    fields = {
+        "trial": 1,
+        "blueprint": blueprint(),
+        "recipe": recipe | changes.pop("recipe", {}),
+        "data": {"source": "digits"},
+        "task": "classification",
+        "seed": 3,
+        "folder": str(folder),
+        "checkpoint_seconds": 0.0,
+    }
+    return Job(**fields | changes)
+
+
+def metrics(epochs: list[EpochMetrics]) -> list[dict[str, float]]:
+    assert [epoch.epoch for epoch in epochs] == list(range(1, len(epochs) + 1))
+    return [epoch.metrics for epoch in epochs]
+
+
+def arrays(folder: Path, count: int = 50, **more: Any) -> dict[str, Any]:
+    """A regression whose target is the brightness of the image's left half."""
+    x = np.random.default_rng(0).random((count, 6, 6))
+    np.savez(folder / "set.npz", x=x, y=x[:, :, :3].mean((1, 2)) * 4)
+    return {"data": {"source": f"arrays:{folder}/set.npz"}, "task": "regression"} | more
+
+
+def test_digits_are_learned(tmp_path: Path) -> None:
+    one = job(tmp_path, blueprint=blueprint(16, dropout=0.0), recipe={"epochs": 6})
+    epochs = list(trainer.train(one))
+    assert list(epochs[0].metrics) == ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    assert epochs[-1].metrics["val_accuracy"] > 0.95
+    assert all(0 < epoch.train_seconds < 60 for epoch in epochs)
+    tested = trainer.evaluate(replace(one, mode="test"))
+    assert list(tested) == ["test_loss", "test_accuracy"]
+    assert tested["test_accuracy"] > 0.95
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_resumed_is_uninterrupted(tmp_path: Path, name: str, schedule: str) -> None:
+    recipe = {"optimizer": OPTIMIZERS[name], "schedule": {"kind": schedule}, "label_smoothing": 0.1}
+    whole = job(tmp_path / "whole", recipe=recipe)
+    broken = replace(whole, folder=str(tmp_path / "broken"))
+    expected = list(trainer.train(whole))
+    for count in (1, 3):
+        seen = list(islice(trainer.train(broken), count))
+        assert metrics(seen) == metrics(expected)[:count]
+    resumed = list(trainer.train(broken))
+    assert resumed[:3] == seen
+    assert metrics(resumed) == metrics(expected)
+    mine, theirs = (checkpoint.weights(tmp_path / folder) for folder in ("whole", "broken"))
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_restored_optimizer_has_its_parameters_layout(tmp_path: Path, name: str) -> None:
+    one = job(tmp_path, recipe={"optimizer": OPTIMIZERS[name]})
+    list(islice(trainer.train(one), 2))
+    found = checkpoint.latest(tmp_path)
+    assert found is not None
+    run = trainer.prepared(trainer.network_of(one), data.load(DataSpec(source="digits"), one.task), one)
+    trainer._restore(run, found)
+    states = [(p, value) for p, state in run.optimizer.state.items() for value in state.values() if value.dim()]
+    assert all(value.stride() == parameter.stride() for parameter, value in states)
+    assert (len(states) > 0) == (name != "sgd without momentum")
+    assert any(not parameter.is_contiguous() for parameter, _ in states) == (len(states) > 0)
+
+
+def test_a_damaged_newest_checkpoint_falls_back(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    first = list(islice(trainer.train(one), 3))
+    state = tmp_path / "1" / "epoch-0003" / checkpoint.STATE
+    state.write_bytes(state.read_bytes()[:-4] + b"\0\0\0\1")
+    again = list(trainer.train(one))
+    assert again[:2] == first[:2]
+    assert again[2].metrics == first[2].metrics
+    assert len(again) == 4
+
+
+def test_a_finished_trial_is_replayed_without_training(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    assert list(trainer.train(one)) == list(trainer.train(one))
+    assert not list((tmp_path / "2").iterdir())
+
+
+def test_another_seeds_checkpoint_is_not_resumed(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    list(trainer.train(one))
+    fresh = list(trainer.train(replace(one, seed=4, folder=str(tmp_path / "fresh"))))
+    assert metrics(list(trainer.train(replace(one, seed=4)))) == metrics(fresh)
+
+
+def test_checkpoints_wait_for_their_time(tmp_path: Path) -> None:
+    list(trainer.train(job(tmp_path, checkpoint_seconds=1e9)))
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["epoch-0004"]
+    assert not checkpoint.load(tmp_path / "1" / "epoch-0004").optimizer
+
+
+def test_two_processes_agree(tmp_path: Path) -> None:
+    one = job(tmp_path / "here", recipe={"epochs": 2})
+    other = json.dumps(asdict(replace(one, folder=str(tmp_path / "there"))))
+    script = (
+        "import json, sys; from worker.job import Job; from worker.trainer import train;"
+        "print(json.dumps([epoch.metrics for epoch in train(Job(**json.loads(sys.argv[1])))]))"
+    )
+    text = subprocess.run([sys.executable, "-c", script, other], check=True, capture_output=True, text=True).stdout
+    assert json.loads(text) == metrics(list(trainer.train(one)))
+
+
+def test_regression_end_to_end(tmp_path: Path) -> None:
+    recipe = {"epochs": 15, "batch_size": 8, "optimizer": {"kind": "adamw", "lr": 0.02}}
+    plain = {"stages": [{"block": "plain", "width": 8, "kernel": 3}], "head": {"pool": None, "hidden": [8]}}
+    one = job(tmp_path / "trial", blueprint=plain, recipe=recipe, **arrays(tmp_path, 120))
+    epochs = list(trainer.train(one))
+    assert list(epochs[0].metrics) == ["train_loss", "train_mae", "val_loss", "val_mae"]
+    assert epochs[-1].metrics["val_mae"] < 0.5 * epochs[0].metrics["val_mae"]
+    assert list(trainer.evaluate(replace(one, mode="test"))) == ["test_loss", "test_mae"]
+
+
+def test_classes_with_squared_error(tmp_path: Path) -> None:
+    recipe = {"loss": "mse", "epochs": 6, "optimizer": OPTIMIZERS["adam"]}
+    epochs = list(trainer.train(job(tmp_path, blueprint=blueprint(16, dropout=0.0), recipe=recipe)))
+    assert epochs[-1].metrics["val_accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("batch_size", [29, 15, 14, 7, 4, 2])
+def test_a_last_batch_of_one_is_left_out_of_batch_norms(tmp_path: Path, batch_size: int) -> None:
+    one = job(tmp_path / "trial", recipe={"epochs": 1, "batch_size": batch_size}, **arrays(tmp_path, 48))  # 28 train
+    assert len(list(trainer.train(replace(one, blueprint=blueprint(2))))) == 1
+    odd = replace(one, folder=str(tmp_path / "odd"), **arrays(tmp_path, 49))  # 29 train
+    assert len(list(trainer.train(replace(odd, blueprint=blueprint(2))))) == 1
+
+
+def test_batches_of_one(tmp_path: Path) -> None:
+    one = job(tmp_path / "trial", recipe={"epochs": 1, "batch_size": 1}, **arrays(tmp_path, 10))
+    with pytest.raises(TrainingFailed, match="cannot train on batches of one; set batch_size to 2 or more"):
+        list(trainer.train(one))
+    assert len(list(trainer.train(replace(one, blueprint=blueprint(2, norm=None))))) == 1
+
+
+def test_diverged(tmp_path: Path) -> None:
+    recipe = {"optimizer": {"kind": "sgd", "lr": 1e6}}
+    with pytest.raises(TrainingFailed, match=r"at epoch 1 \(learning rate 1e\+06\); lower optimizer.lr") as failed:
+        list(trainer.train(job(tmp_path, blueprint=blueprint(norm=None), recipe=recipe)))
+    assert failed.value.kind == "diverged"
+
+
+def test_out_of_memory(tmp_path: Path) -> None:
+    convs = (Conv(out, (k, k), (1, 1), ((k // 2, k // 2),) * 2, (1, 1)) for out, k in ((65_536, 1), (65_536, 2_001)))
+    layers = (("a", next(convs)), ("b", next(convs)), ("pool", GlobalPool("max")), ("out", Linear(10)))
+    network = Network((1, 8, 8), Sequence(layers))  # 69 petabytes: more than an address can reach
+    with pytest.raises(TrainingFailed, match=r"memory ran out \(.*\); lower batch_size") as failed, trainer._failures():
+        list(trainer.train_network(network, data.load(DataSpec(source="digits"), "classification"), job(tmp_path)))
+    assert failed.value.kind == "out_of_memory"
+
+
+def test_other_mistakes_keep_their_own_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs classes, but the task is regression"):
+        list(trainer.train(job(tmp_path, recipe={"loss": "cross_entropy"}, **arrays(tmp_path))))
+
+
+def test_training_goes_on_without_a_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    epochs = trainer.train(job(tmp_path))
+    next(epochs)
+    shutil.rmtree(tmp_path / "1")
+    (tmp_path / "1").touch()
+    with caplog.at_level(logging.WARNING):
+        assert [next(epochs).epoch, next(epochs).epoch] == [2, 3]
+    assert "no checkpoint at epoch 2" in caplog.text
+    assert len(caplog.records) == 1
+    with pytest.raises(TrainingFailed, match=r"the final weights cannot be written .*; free the disk") as failed:
+        next(epochs)
+    assert failed.value.kind == "error"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingFailed, match="checkpoints cannot be written here"):
+        next(trainer.train(job(tmp_path / "file")))
+
+
+def test_the_test_part_waits_for_the_final_weights(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    list(islice(trainer.train(one), 2))
+    with pytest.raises(TrainingFailed, match="there are no final weights; train this network to its end"):
+        trainer.evaluate(replace(one, mode="test"))
