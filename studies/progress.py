@@ -11,76 +11,77 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 
 from studies.conductor import Conductor
 from studies.store import query
 from studies.verdict import as_text
 
-LINE_SECONDS = 5.0
-"""Without a terminal: the least time between two lines."""
+LIVE_SECONDS, LINE_SECONDS = 0.25, 5.0
+"""The least time between two drawings: on a terminal, and as lines of text elsewhere."""
+_STATES = ("pruned", "failed", "infeasible")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands. `left` is in seconds, None before a trial has been completed."""
+    """Where a run stands; `states` counts the trials that ended otherwise than complete, `phase` is what runs now."""
 
+    name: str
+    metric: str
+    phase: str
     done: int
     total: int
     running: int
-    pruned: int
-    failed: int
-    infeasible: int
     best: float | None
-    left: float | None
-    phase: str
+    states: dict[str, int]
 
 
 def progress(conductor: Conductor) -> Progress:
     """Counted from the rows, but for the trials under way."""
     counts = query.counts(conductor.engine, conductor.study_id)
-    by_state = {state: sum(one["trials"] for one in counts if one["state"] == state) for state in _STATES}
     spec, live = conductor.study.spec, conductor.live
-    done = sum(one["counted"] for one in counts)
-    total = conductor.total()
-    seconds = conductor.seconds_per_trial()
-    parallel = max(1, min(spec.budget.parallel, total - done) if spec.search else len(live))
-    left = None if seconds is None else seconds * max(0, total - done) / parallel
-    best = query.best(conductor.engine, conductor.study_id)
-    phase = live[0]["phase"] if live else "starting"
     return Progress(
-        done, total, len(live), by_state["pruned"], by_state["failed"], by_state["infeasible"], best, left, phase
+        name=spec.name,
+        metric=spec.objective.target,
+        phase=live[0]["phase"] if live else "starting" if not counts else "",
+        done=sum(one["counted"] for one in counts),
+        total=conductor.total(),
+        running=len(live),
+        best=query.best(conductor.engine, conductor.study_id),
+        states={state: sum(one["trials"] for one in counts if one["state"] == state) for state in _STATES},
     )
 
 
-_STATES = ("pruned", "failed", "infeasible")
-
-
-def line(told: Progress, metric: str) -> str:
-    """`12/49 trials  2 running  best 98.61 %  5 pruned  0:31 left`."""
+def words(told: Progress, left: float | None) -> str:
+    """`12/49 trials   2 running   about 0:31 left   best 98.61 % val_accuracy   5 pruned`."""
     parts = [f"{told.done}/{told.total} trials", f"{told.running} running"]
-    parts += [f"best {as_text(told.best, metric)} {metric}"] if told.best is not None else []
-    parts += [f"{getattr(told, state)} {state}" for state in _STATES if getattr(told, state)]
-    parts += [f"about {int(told.left) // 60}:{int(told.left) % 60:02d} left"] if told.left is not None else []
+    parts += [f"about {int(left) // 60}:{int(left) % 60:02d} left"] if left is not None else []
+    parts += [f"best {as_text(told.best, told.metric)} {told.metric}"] if told.best is not None else []
+    parts += [f"{count} {state}" for state, count in told.states.items() if count]
     return "   ".join(parts)
 
 
 class Display:
-    """Draws at most a few times a second, whatever the conductor does between."""
+    """Draws what a conductor does, at most every so often; the time left is what remains at this run's pace so far."""
 
-    def __init__(self, conductor: Conductor, write: Callable[[str], Any], every: float) -> None:
-        self._conductor, self._write, self._every, self._last = conductor, write, every, 0.0
+    def __init__(self, conductor: Conductor, draw: Callable[[Progress, float | None], Any], every: float) -> None:
+        self._conductor, self._draw, self._every = conductor, draw, every
+        self._drawn, self._first = 0.0, progress(conductor).done
+        conductor.on_change = self.changed
 
-    def __call__(self) -> None:
-        if time.monotonic() - self._last >= self._every:
+    def changed(self) -> None:
+        """Draw, unless that was done just now."""
+        if time.monotonic() - self._drawn >= self._every:
             self.draw()
 
     def draw(self) -> None:
         """Draw now."""
-        self._last = time.monotonic()
+        self._drawn = time.monotonic()
         told = progress(self._conductor)
-        spec = self._conductor.study.spec
-        self._write(f"{spec.name}  {told.phase}   {line(told, spec.objective.target)}")
+        new = told.done - self._first
+        pace = self._conductor.run_seconds() / new if new else None
+        self._draw(told, pace and pace * max(0, told.total - told.done))
 
 
 @contextmanager
@@ -88,21 +89,22 @@ def shown(conductor: Conductor) -> Iterator[None]:
     """Show the progress of a conductor while it is driven."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        with _watching(conductor, Display(conductor, _print, LINE_SECONDS)):
+        with _drawing(Display(conductor, _print, LINE_SECONDS)):
             yield
         return
     live = Live(console=console, refresh_per_second=4)
-    with live, _watching(conductor, Display(conductor, lambda text: live.update(Text(text)), 0.25)):
+    with live, _drawing(Display(conductor, lambda told, left: live.update(_picture(told, left)), LIVE_SECONDS)):
         yield
 
 
-def _print(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+@contextmanager
+def silent(conductor: Conductor) -> Iterator[None]:
+    """No display."""
+    yield
 
 
 @contextmanager
-def _watching(conductor: Conductor, display: Display) -> Iterator[None]:
-    conductor.on_change = display
+def _drawing(display: Display) -> Iterator[None]:
     display.draw()
     try:
         yield
@@ -110,7 +112,15 @@ def _watching(conductor: Conductor, display: Display) -> Iterator[None]:
         display.draw()
 
 
-@contextmanager
-def silent(conductor: Conductor) -> Iterator[None]:
-    """No display."""
-    yield
+def _print(told: Progress, left: float | None) -> None:
+    print(f"{told.name} {told.phase}   {words(told, left)}", file=sys.stderr, flush=True)
+
+
+def _picture(told: Progress, left: float | None) -> Table:
+    """Two lines: the study with its bar, and the words."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(f"[bold]{told.name}[/] {told.phase}", ProgressBar(total=told.total or 1, completed=told.done, width=40))
+    whole = Table.grid()
+    whole.add_row(grid)
+    whole.add_row(words(told, left))
+    return whole

@@ -124,3 +124,126 @@ def _summary(row: Row) -> Row:
     times = [row["created_at"], row["finished_at"], row.pop("last_start"), row.pop("last_end")]
     by_state = {state: row.pop(f"count_{state}") for state in t.TRIAL_STATES}
     return {**row, "counts": by_state, "last_activity": max(time for time in times if time is not None)}
+
+
+# ---- for screens: aggregated here, so that a page costs the same for ten trials and for ten thousand -----------------
+
+
+def totals(engine: Engine) -> dict[int, int | None]:
+    """Study id -> how many trials it will have trained at its end, as far as is known."""
+    designed = _count((t.trial.c.phase == "design") & (t.trial.c.state != "infeasible")).label("designed")
+    spec = t.study.c.spec
+    asked = [
+        spec["budget"]["trials"].as_integer().label("trials"),
+        spec["confirm"]["top"].as_integer().label("top"),
+        spec["confirm"]["replicates"].as_integer().label("replicates"),
+    ]
+    joined = t.study.outerjoin(t.trial, t.trial.c.study_id == t.study.c.id)
+    wanted = select(t.study.c.id, t.study.c.kind, *asked, designed).select_from(joined).group_by(t.study.c.id)
+    return {row["id"]: _total(row) for row in _rows(engine, wanted)}
+
+
+def live(engine: Engine, study_id: int, most: int = 12) -> list[Row]:
+    """Trials under way: number, phase, assignment, seed, `epochs` of the recipe, and the last epoch with its value."""
+    any_epoch = t.epoch.alias()
+    last = select(func.max(any_epoch.c.epoch)).where(any_epoch.c.trial_id == t.trial.c.id).scalar_subquery()
+    joined = t.trial.outerjoin(t.epoch, (t.epoch.c.trial_id == t.trial.c.id) & (t.epoch.c.epoch == last))
+    columns = [t.trial.c[name] for name in ("number", "phase", "cell", "assignment", "seed", "started_at")]
+    columns += [t.trial.c.recipe["epochs"].as_integer().label("epochs"), t.epoch.c.epoch, t.epoch.c.value]
+    wanted = select(*columns).select_from(joined).where(t.trial.c.study_id == study_id, t.trial.c.state == "running")
+    return _rows(engine, wanted.order_by(t.trial.c.number).limit(most))
+
+
+def train_seconds(engine: Engine, study_id: int) -> float:
+    """Seconds of training, summed over all epochs of all trials."""
+    total = func.coalesce(func.sum(t.epoch.c.train_seconds), 0.0).label("total")
+    wanted = select(total).join_from(t.epoch, t.trial).where(t.trial.c.study_id == study_id)
+    return float(_rows(engine, wanted)[0]["total"])
+
+
+def metric_names(engine: Engine, study_id: int) -> list[str]:
+    """What the epochs of a study report, as the newest one has it."""
+    wanted = select(t.epoch.c.metrics).join_from(t.epoch, t.trial).where(t.trial.c.study_id == study_id)
+    rows = _rows(engine, wanted.order_by(t.epoch.c.at.desc()).limit(1))
+    return sorted(rows[0]["metrics"]) if rows else []
+
+
+def latest(engine: Engine, study_id: int, columns: Sequence[str], most: int) -> list[Row]:
+    """The newest trials, the newest first."""
+    wanted = select(*(t.trial.c[name] for name in columns)).where(t.trial.c.study_id == study_id)
+    return _rows(engine, wanted.order_by(t.trial.c.number.desc()).limit(most))
+
+
+def leaders(engine: Engine, study_id: int, direction: str, most: int) -> list[Row]:
+    """(id, number, value) of the best complete trials of the search or the design, the best first."""
+    wanted = select(t.trial.c.id, t.trial.c.number, t.trial.c.value).where(*_ranked(study_id))
+    return _rows(engine, wanted.order_by(*_best_first(direction)).limit(most))
+
+
+def curves(engine: Engine, study_id: int, metric: str, trial_ids: Sequence[int] | None = None) -> list[Row]:
+    """(number, epoch, value) of one metric, of all trials or of these; what is not finite is left out."""
+    value = t.epoch.c.metrics[metric].as_float()
+    wanted = select(t.trial.c.number, t.epoch.c.epoch, value.label("value")).join_from(t.epoch, t.trial)
+    wanted = wanted.where(t.trial.c.study_id == study_id, value.is_not(None))
+    wanted = wanted if trial_ids is None else wanted.where(t.trial.c.id.in_(trial_ids))
+    return _rows(engine, wanted.order_by(t.trial.c.number, t.epoch.c.epoch))
+
+
+def bands(engine: Engine, study_id: int, metric: str) -> list[Row]:
+    """(epoch, trials, low, middle, high): a metric's 10 %, 50 % and 90 % quantiles over all trials at each epoch."""
+    value = t.epoch.c.metrics[metric].as_float()
+    place = func.row_number().over(partition_by=t.epoch.c.epoch, order_by=value)
+    many = func.count().over(partition_by=t.epoch.c.epoch)
+    ranked = select(t.epoch.c.epoch, value.label("value"), place.label("place"), many.label("many"))
+    ranked = ranked.join_from(t.epoch, t.trial).where(t.trial.c.study_id == study_id, value.is_not(None))
+    of = ranked.subquery().c
+    quantiles = [
+        func.min(case((of.place * 100 >= of.many * percent, of.value))).label(name)
+        for name, percent in (("low", 10), ("middle", 50), ("high", 90))
+    ]
+    return _rows(
+        engine, select(of.epoch, func.max(of.many).label("trials"), *quantiles).group_by(of.epoch).order_by(of.epoch)
+    )
+
+
+def points(engine: Engine, study_id: int, most: int) -> list[Row]:
+    """Trials with a value and a cost, `many` in all: beyond `most` the best half of that and a sample of the others."""
+    names = ("id", "number", "phase", "state", "value", "params", "macs", "activations", "assignment", "seed")
+    direction = select(t.study.c.direction).where(t.study.c.id == study_id).scalar_subquery()
+    signed = case((direction == "maximize", -t.trial.c.value), else_=t.trial.c.value)
+    place = func.row_number().over(order_by=(signed, t.trial.c.number)).label("place")
+    ranked = select(*(t.trial.c[name] for name in names), place, func.count().over().label("many"))
+    drawn = ranked.where(t.trial.c.study_id == study_id, t.trial.c.value.is_not(None), t.trial.c.macs.is_not(None))
+    inner = drawn.subquery()
+    of = inner.c
+    step = of.many * 2 // most + 1
+    wanted = select(inner).where((of.many <= most) | (of.place <= most // 2) | (of.place % step == 0))
+    return _rows(engine, wanted.order_by(of.number))
+
+
+def frontier(engine: Engine, study_id: int, cost: str, direction: str) -> list[Row]:
+    """(number, cost, value) of complete trials that no other beats at the same or a lower cost, the cheapest first."""
+    column, signed = t.trial.c[cost], t.trial.c.value if direction == "maximize" else -t.trial.c.value
+    order = (column, signed.desc(), t.trial.c.number)
+    before = func.max(signed).over(order_by=order, rows=(None, -1)).label("before")
+    ranked = select(t.trial.c.number, column, t.trial.c.value, signed.label("signed"), before)
+    of = ranked.where(*_ranked(study_id), column.is_not(None)).subquery().c
+    kept = select(of.number, of[cost], of.value).where(of.before.is_(None) | (of.signed > of.before))
+    return _rows(engine, kept.order_by(of[cost]))
+
+
+def _ranked(study_id: int) -> tuple[ColumnElement[bool], ...]:
+    complete = (t.trial.c.state == "complete", t.trial.c.value.is_not(None), t.trial.c.repeat_of.is_(None))
+    return (t.trial.c.study_id == study_id, t.trial.c.phase != "confirm", *complete)
+
+
+def _best_first(direction: str) -> tuple[ColumnElement[Any], ...]:
+    value = t.trial.c.value
+    return (value.desc() if direction == "maximize" else value, t.trial.c.macs, t.trial.c.number)
+
+
+def _total(row: Row) -> int | None:
+    if row["kind"] == "design":
+        return int(row["designed"]) or None
+    confirming = (row["top"] or 0) * (row["replicates"] or 0)
+    return None if row["trials"] is None else int(row["trials"]) + int(confirming)

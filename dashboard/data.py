@@ -1,0 +1,132 @@
+"""Cached reads of the store: plain rows that are at most a second or two old, one engine per store and process.
+
+Every function takes the store's URL first: it is the cache's key, and the engine behind it is shared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from searchspace.blueprint import Blueprint
+from searchspace.core import Network
+from searchspace.lower import checked, lower
+from studies import store
+from studies.load import from_tree
+from studies.store import Engine, query
+from studies.verdict import verdict as worded
+from studies import analysis
+from studies.spec import StudySpec
+
+Row = dict[str, Any]
+FRESH = 1.0  # seconds that a read may be old
+SLOW = 8.0  # the same for reads that walk every epoch
+SLIM = ("id", "number", "phase", "state", "cell", "replicate", "seed", "assignment", "params", "macs", "activations")
+SLIM += ("value", "test_metrics", "failure_kind", "reason", "repeat_of", "train_seconds")
+"""The columns of a trial that tables and charts need: without blueprint, recipe and brain."""
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _engine(url: str) -> Engine:
+    return store.connect(url, create=False)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=8)
+def studies(url: str) -> list[Row]:
+    """Every study, the newest first, with `total`: how many trials it will have trained."""
+    engine = _engine(url)
+    totals = query.totals(engine)
+    return [row | {"total": totals.get(row["id"])} for row in query.studies(engine)]
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def study(url: str, name: str) -> Row | None:
+    """One study, whole."""
+    return query.find_study(_engine(url), name)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def progress(url: str, study_id: int, direction: str) -> Row:
+    """How far a study is: counts by state, `counted`, `total`, the best trial, running ones, training time."""
+    engine = _engine(url)
+    counts: dict[str, int] = {}
+    rows = query.counts(engine, study_id)
+    for row in rows:
+        counts[row["state"]] = counts.get(row["state"], 0) + row["trials"]
+    best = query.leaders(engine, study_id, direction, 1)
+    return {
+        "counts": counts,
+        "counted": sum(row["counted"] for row in rows),
+        "total": query.totals(engine).get(study_id),
+        "best": best[0] if best else None,
+        "live": query.live(engine, study_id),
+        "train_seconds": query.train_seconds(engine, study_id),
+    }
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def trials(url: str, study_id: int, phase: str | None = None) -> list[Row]:
+    """All trials of a study or of one phase, without their large columns."""
+    return query.trials(_engine(url), study_id, phase=phase, columns=SLIM)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def latest(url: str, study_id: int, most: int) -> list[Row]:
+    """The newest trials first."""
+    return query.latest(_engine(url), study_id, SLIM, most)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def trial(url: str, study_id: int, number: int) -> Row | None:
+    """One trial, whole."""
+    return query.trial(_engine(url), study_id, number)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def epochs(url: str, study_id: int, trial_id: int) -> list[Row]:
+    """One trial's epochs."""
+    return query.epochs(_engine(url), study_id, [trial_id])
+
+
+@st.cache_data(ttl=SLOW, show_spinner=False, max_entries=32)
+def metric_names(url: str, study_id: int) -> list[str]:
+    """What can be drawn over the epochs."""
+    return query.metric_names(_engine(url), study_id)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def curves(url: str, study_id: int, metric: str, direction: str, lines: int) -> list[Row]:
+    """Learning curves: of every trial where there are at most `lines`, else of the best ten and of those under way.
+
+    `role` is "best", "running" or "other".
+    """
+    engine = _engine(url)
+    best = query.leaders(engine, study_id, direction, 10)
+    running = {row["number"] for row in query.live(engine, study_id)}
+    ids = None
+    if sum(row["trials"] for row in query.counts(engine, study_id) if row["state"] not in ("queued", "infeasible")) > lines:
+        under_way = query.trials(engine, study_id, states=("running",), columns=("id",))
+        ids = [row["id"] for row in [*best, *under_way]]
+    first = best[0]["number"] if best else None
+    rows = query.curves(engine, study_id, metric, ids)
+    role = lambda number: "best" if number == first else "running" if number in running else "other"  # noqa: E731
+    return [row | {"role": role(row["number"])} for row in rows]
+
+
+@st.cache_data(ttl=SLOW, show_spinner=False, max_entries=32)
+def bands(url: str, study_id: int, metric: str) -> list[Row]:
+    """The quantiles of a metric over all trials at each epoch."""
+    return query.bands(_engine(url), study_id, metric)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def points(url: str, study_id: int, most: int) -> list[Row]:
+    """Trials with a value and a cost, the many thinned out."""
+    return query.points(_engine(url), study_id, most)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def frontier(url: str, study_id: int, cost: str, direction: str) -> list[Row]:
+    """Trials that nothing beats at the same or a lower cost."""
+    return query.frontier(_engine(url), study_id, cost, direction)
