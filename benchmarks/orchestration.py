@@ -15,7 +15,6 @@ from support.sides import ROOT, Figures, machine, rounds, table
 
 WARM, STOCK_WARM = 10, 4
 """Steady state begins with the end of this trial."""
-PARALLEL = 2
 
 
 def main() -> None:
@@ -23,13 +22,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=200, help="our trials a round (default: 200)")
     parser.add_argument("--stock-trials", type=int, default=12, help="stock trials a round (default: 12)")
+    parser.add_argument("--parallel", type=int, default=2, help="trials at a time, on both sides (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (default: 3)")
     parser.add_argument("--only", choices=["ours", "stock"], help="one side, once, as JSON")
     asked = parser.parse_args()
     if asked.only:
-        print(json.dumps(ours(asked.trials) if asked.only == "ours" else stock(asked.stock_trials)))
+        ran = ours(asked.trials, asked.parallel) if asked.only == "ours" else stock(asked.stock_trials, asked.parallel)
+        print(json.dumps(ran))
         return
-    counts = [f"--trials={asked.trials}", f"--stock-trials={asked.stock_trials}"]
+    counts = [f"--trials={asked.trials}", f"--stock-trials={asked.stock_trials}", f"--parallel={asked.parallel}"]
     sides = {side: [__file__, f"--only={side}", *counts] for side in ("ours", "stock")}
     told = rounds(asked.rounds, sides)
     print(report(told, {"ours": asked.trials, "stock": asked.stock_trials}))
@@ -58,7 +59,7 @@ def steady_ms(ends: list[float], warm: int) -> float:
 # ---- archstudy -----------------------------------------------------------------------------------------------------
 
 
-def ours(trials: int) -> Figures:
+def ours(trials: int, parallel: int) -> Figures:
     """A search through `run` and `drive`, as `archstudy run` does it, into a SQLite file in the current folder."""
     from studies import store, tune
     from studies.load import load
@@ -67,7 +68,7 @@ def ours(trials: int) -> Figures:
     from studies.store import query
 
     file = Path("nothing.yaml")
-    file.write_text(study(trials))
+    file.write_text(study(trials, parallel))
     engine = store.connect("sqlite:///nothing.db")
     drive = partial(tune.drive, trainer="support.nothing:train", evaluator="support.nothing:evaluate")
     began = time.perf_counter()
@@ -80,14 +81,14 @@ def ours(trials: int) -> Figures:
     return {"steady_ms": steady_ms([row["finished_at"] for row in rows], WARM), "seconds": seconds}
 
 
-def study(trials: int) -> str:
+def study(trials: int, parallel: int) -> str:
     """The digits search of `studies/examples` without its constraints and pruner, for one epoch (JSON is YAML)."""
     from searchspace import yamlio
 
     tree = yamlio.read(ROOT / "studies/examples/search-digits.yaml").data
     tree["name"] = "nothing"
     tree["search"] = {"sampler": "tpe", "objectives": [{"maximize": "val_accuracy"}]}
-    tree["budget"] = {"trials": trials, "parallel": PARALLEL}
+    tree["budget"] = {"trials": trials, "parallel": parallel}
     tree["confirm"] = {"top": 1, "replicates": 2}
     tree["recipe"]["epochs"] = 1
     return json.dumps(tree)
@@ -96,7 +97,7 @@ def study(trials: int) -> str:
 # ---- stock ---------------------------------------------------------------------------------------------------------
 
 
-def stock(trials: int) -> Figures:
+def stock(trials: int, parallel: int) -> Figures:
     """The same space through Ray Tune as its user guide has it."""
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
@@ -127,7 +128,7 @@ def stock(trials: int) -> Figures:
             mode="max",
             search_alg=OptunaSearch(seed=7),
             num_samples=trials,
-            max_concurrent_trials=PARALLEL,
+            max_concurrent_trials=parallel,
         ),
         run_config=tune.RunConfig(storage_path=str(Path("stock").absolute()), callbacks=[Clock()], verbose=0),
     )

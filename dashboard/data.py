@@ -105,7 +105,10 @@ def curves(url: str, study_id: int, metric: str, direction: str, lines: int) -> 
     best = query.leaders(engine, study_id, direction, 10)
     running = {row["number"] for row in query.live(engine, study_id)}
     ids = None
-    if sum(row["trials"] for row in query.counts(engine, study_id) if row["state"] not in ("queued", "infeasible")) > lines:
+    if (
+        sum(row["trials"] for row in query.counts(engine, study_id) if row["state"] not in ("queued", "infeasible"))
+        > lines
+    ):
         under_way = query.trials(engine, study_id, states=("running",), columns=("id",))
         ids = [row["id"] for row in [*best, *under_way]]
     first = best[0]["number"] if best else None

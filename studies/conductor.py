@@ -6,9 +6,10 @@ Whatever it holds can be rebuilt from the rows, so that any run may end anywhere
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -25,7 +26,7 @@ from studies.store import Engine, Writer, query
 from worker.job import EpochMetrics, FailureKind, Job
 
 ATTEMPTS = 3
-"""How often a trial is started before the loss of its worker counts as its failure."""
+"""How often a run starts a trial before the loss of its worker counts as its failure."""
 
 
 class Pause(Enum):
@@ -46,7 +47,8 @@ class Conductor:
         self._search = Search(study, writer) if study.spec.search else None
         self._live: dict[int, Row] = {}
         self._last: dict[int, EpochMetrics] = {}
-        self._standing: dict[int, int] = {}  # trial -> its last epoch row from before it was interrupted
+        self._standing: dict[int, int] = {}  # trial -> its first epoch on which nobody has decided yet
+        self._losses: Counter[int] = Counter()  # of workers, in this run: when the conductor dies, no trial is to blame
         self.failed_trials = 0
         self.stopped: str | None = None
         self.out_of_time = False
@@ -106,11 +108,14 @@ class Conductor:
         """Everything that an earlier run left waiting or under way is queued again, in its old order."""
         engine, study_id = self._writer.engine, self._writer.study_id
         rows = query.trials(engine, study_id, states=("queued", "running"))
-        under_way = [row["id"] for row in rows if row["state"] == "running"]
-        self._writer.requeue(under_way)
-        self._standing = {one["trial_id"]: one["epoch"] for one in query.epochs(engine, study_id, under_way)}
+        self._writer.requeue(row["id"] for row in rows if row["state"] == "running")
+        epochs = query.epochs(engine, study_id, [row["id"] for row in rows])
+        self._standing = {one["trial_id"]: one["epoch"] for one in epochs}
         self._queue.extend(row for row in rows if row["repeat_of"] is None)
-        self.failed_trials = len(query.trials(engine, study_id, states=("failed",), columns=("id",)))
+        ended = query.trials(engine, study_id, states=("pruned", "failed"), columns=("id", "state", "repeat_of"))
+        self.failed_trials = sum(row["state"] == "failed" and row["repeat_of"] is None for row in ended)
+        for row in ended:
+            shutil.rmtree(self.folder(row["id"]), ignore_errors=True)
         self._writer.set_study_state("running")
 
     def _check_limits(self) -> None:
@@ -160,8 +165,14 @@ class Conductor:
 
     def finished(self, job: Job) -> None:
         """A trial came to the end of its recipe (nothing happens for one that was pruned)."""
-        if job.trial in self._live:
-            self._end(self._live[job.trial], "complete")
+        row, last = self._live.get(job.trial), self._last.get(job.trial)
+        if row is None:
+            return
+        if last and self._value(last.metrics) is not None:
+            self._end(row, "complete")
+            return
+        metric = self.study.spec.objective.target
+        self.failed(job, "diverged", f"{metric} is no finite number after the last epoch; lower optimizer.lr")
 
     def failed(self, job: Job, kind: FailureKind, reason: str, details: str | None = None) -> None:
         """A trial ended without a result; one whose worker was lost starts again from its checkpoint.
@@ -171,10 +182,12 @@ class Conductor:
         row = self._live.get(job.trial)
         if row is None:
             return
-        if kind == "worker_lost" and row["attempts"] < ATTEMPTS:
+        self._losses[job.trial] += kind == "worker_lost"
+        if kind == "worker_lost" and self._losses[job.trial] < ATTEMPTS:
             self._writer.requeue([row["id"]])
             del self._live[job.trial]
-            self._standing[job.trial] = self._last[job.trial].epoch if job.trial in self._last else 0
+            if last := self._last.get(job.trial):
+                self._standing[job.trial] = max(self._standing.get(job.trial, 0), last.epoch + 1)
             self._queue.append(row)
             return
         if _for_test(row):
@@ -211,7 +224,8 @@ class Conductor:
         self.on_change()
 
     def _value(self, metrics: Mapping[str, float]) -> float | None:
-        return metrics.get(self.study.spec.objective.target)
+        value = metrics.get(self.study.spec.objective.target)
+        return value if value is not None and math.isfinite(value) else None
 
     # ---- what comes after --------------------------------------------------------------------------------------
 
@@ -238,7 +252,10 @@ class Conductor:
 
     def _conclude(self) -> None:
         if self._search is None:
-            self.outcome = {"kind": "design"}
+            if any(row["state"] == "complete" for row in self._rows("design")):
+                self.outcome = {"kind": "design"}
+            else:
+                self.stopped = "no trial was completed, so there is nothing to compare"
             return
         confirmed = self._rows(phase="confirm")
         cell = confirm.winner(confirmed, self.study.spec.objective.direction)

@@ -4,31 +4,53 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from studies.conductor import Conductor, Pause
-from worker.job import EpochMetrics, Job, TrainingFailed
+from worker.job import EpochMetrics, FailureKind, Job, TrainingFailed
 
 Trainer = Callable[[Job], Iterator[EpochMetrics]]
 Evaluator = Callable[[Job], dict[str, float]]
 
 
+@dataclass(frozen=True)
+class _Failure:
+    kind: FailureKind
+    reason: str
+    details: str | None = None
+
+
 def drive(conductor: Conductor, train: Trainer, evaluate: Evaluator) -> None:
     """Run the study to its end, or until something outside ends the process."""
     while isinstance(job := conductor.next(), Job):
-        try:
-            if job.mode == "test":
-                conductor.tested(job, evaluate(job))
-            else:
-                _train(conductor, job, train)
-        except TrainingFailed as error:
-            conductor.failed(job, error.kind, error.reason)
-        except Exception as error:  # a trial's own mistake ends the trial, not the study
-            conductor.failed(job, "error", f"{type(error).__name__}: {error}", traceback.format_exc())
+        for told in _told(job, train, evaluate):
+            if not _take(conductor, job, told):
+                break
+        else:
+            conductor.finished(job)
     assert job is Pause.DONE, "nothing runs beside this process, so there is nothing to wait for"
 
 
-def _train(conductor: Conductor, job: Job, train: Trainer) -> None:
-    for epoch in train(job):
-        if not conductor.report(job, epoch):
-            return
-    conductor.finished(job)
+def _told(job: Job, train: Trainer, evaluate: Evaluator) -> Iterator[EpochMetrics | dict[str, float] | _Failure]:
+    """What a job gives. Its own mistake ends the trial, not the study; an error of the conductor never comes here."""
+    try:
+        if job.mode == "test":
+            yield evaluate(job)
+        else:
+            yield from train(job)
+    except TrainingFailed as error:
+        yield _Failure(error.kind, error.reason)
+    except Exception as error:
+        yield _Failure("error", f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _take(conductor: Conductor, job: Job, told: EpochMetrics | dict[str, float] | _Failure) -> bool:
+    """Hand on what a job gave; whether more is wanted."""
+    match told:
+        case EpochMetrics():
+            return conductor.report(job, told)
+        case _Failure():
+            conductor.failed(job, told.kind, told.reason, told.details)
+        case _:
+            conductor.tested(job, told)
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
 import threading
 import time
@@ -109,23 +110,21 @@ def _acquire(engine: Engine, study_id: int) -> int:
     try:
         return store.acquire(engine, study_id)
     except LeaseHeld as held:
-        if held.holder.get("host") == store.this_process()["host"]:
-            raise Conflict(f"{held}; end that run first, or watch it") from None
+        here = store.this_process()
+        if all(held.holder.get(name) == here[name] for name in ("host", "machine")):
+            raise Conflict(str(held)) from None
         print(f"{held}; waiting {held.seconds:.0f} s for its lease to run out", file=sys.stderr, flush=True)
         time.sleep(held.seconds + 1)
     try:
         return store.acquire(engine, study_id)
     except LeaseHeld as held:
-        raise Conflict(f"{held}; end that run first, or watch it") from None
+        raise Conflict(str(held)) from None
 
 
 def _conduct(conductor: Conductor, writer: Writer, drive: Driver, watch: Watch) -> None:
     writer.update_spec(conductor.study.tree, conductor.study.text)
-    with _heartbeat(writer), watch(conductor):
-        try:
-            drive(conductor)
-        finally:
-            writer.add_seconds(conductor.run_seconds())
+    with _terminated_as_interrupted(), _heartbeat(writer), watch(conductor):
+        drive(conductor)
     _finish(conductor, writer)
 
 
@@ -139,16 +138,36 @@ def _finish(conductor: Conductor, writer: Writer) -> None:
 
 
 @contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM (a service manager's stop, `docker stop`) ends a run as Ctrl-C does: tidily, to be gone on with."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _heartbeat(writer: Writer) -> Iterator[None]:
-    """Beat every 10 s beside the driver; after 50 s without a confirmed beat end this process: others may take over."""
-    stop = threading.Event()
+    """Beat every 10 s beside the driver, each beat with the time since the last one, so that a killed run counts too.
+
+    After 50 s without a confirmed beat end this process: others may take over.
+    """
+    stop, last = threading.Event(), time.monotonic()
+
+    def count() -> None:
+        nonlocal last
+        time_now = time.monotonic()
+        writer.add_seconds(time_now - last)
+        last = time_now
 
     def beat() -> None:
-        last = time.monotonic()
         while not stop.wait(BEAT_SECONDS):
             try:
-                writer.beat()
-                last = time.monotonic()
+                count()
             except store.LeaseLost as lost:
                 _end_process(str(lost))
             except Exception as error:
@@ -162,6 +181,7 @@ def _heartbeat(writer: Writer) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        count()
 
 
 def _end_process(reason: str) -> None:

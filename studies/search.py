@@ -34,8 +34,9 @@ class Search:
         self._idle = self._repeats = self.trained = 0
         self.ended: str | None = None
         rows = query.trials(writer.engine, writer.study_id, phase="search")
+        by_number = {row["number"]: row for row in rows}
         for row in rows:
-            self._recall(row, {one["number"]: one for one in rows})
+            self._recall(row, by_number)
 
     def propose(self) -> Row | None:
         """The next row to train, queued in the store; None when the budget is spent or nothing new can be found."""
@@ -66,6 +67,7 @@ class Search:
         row = self._writer.add_trials([fields | {"repeat_of": known and known["number"]}])[0]
         self._handles[row["id"]] = handle
         if known is not None:
+            self._idle, self._repeats = self._idle + 1, self._repeats + 1
             self._repeat(row, known)
             return None
         self._first[row["key"]] = row
@@ -80,7 +82,6 @@ class Search:
 
     def _repeat(self, row: Row, known: Row) -> None:
         """The same network and seed again is not trained: it ends as the first did, at once or together with it."""
-        self._idle, self._repeats = self._idle + 1, self._repeats + 1
         if known["state"] in ("queued", "running"):
             self._waiting.setdefault(known["number"], []).append(row)
         else:
@@ -103,10 +104,12 @@ class Search:
         handle = self._brain.recall(row["assignment"], state, row["value"], excess)
         if under_way:
             self._handles[row["id"]] = handle
-        if state == "infeasible" or row["repeat_of"] is not None:
+        if state == "infeasible":
             self._idle += 1
+        elif row["repeat_of"] is not None:
+            self._idle, self._repeats = self._idle + 1, self._repeats + 1
         else:
-            self.trained += 1
+            self._repeats, self.trained = 0, self.trained + 1
             self._first[row["key"]] = row
         if under_way and row["repeat_of"] is not None:
             self._repeat(row, by_number[row["repeat_of"]])

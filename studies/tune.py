@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
+import threading
 from dataclasses import asdict
 from typing import Any
 
@@ -160,6 +162,13 @@ def drive(conductor: Conductor, **config: Any) -> None:
 
 def _start() -> None:
     """Join the cluster of RAY_ADDRESS, or start one on this machine that only this process uses."""
+    before = signal.getsignal(signal.SIGTERM)
+    _init()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray has put its own in the place of ours
+
+
+def _init() -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
         return

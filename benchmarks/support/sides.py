@@ -16,6 +16,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("torch", "ray", "optuna", "sqlalchemy")
 
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+"""For both sides: no reports to anyone, no token file in the home folder, one thread a process."""
+
 Figures = dict[str, float]
 
 
@@ -33,7 +36,7 @@ def rounds(count: int, sides: Mapping[str, Sequence[str]]) -> dict[str, list[Fig
 def _figures(command: Sequence[str]) -> Figures:
     """What one process measured, started in an empty folder that goes when it ends."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | ENVIRONMENT
         done = subprocess.run(
             [sys.executable, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
