@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -64,7 +65,7 @@ def _ending(ended: Ended) -> list[str]:
     else:
         study = from_tree(ended.study["spec"], ended.study["yaml"])
         lines += screens.design(study, query.trials(open_store(), ended.study["id"]))
-    export = [f"      archstudy export {name}"] if ended.study["conclusion"] else []
+    export = [f"      archstudy export {name}"] if "exported" in (ended.study["conclusion"] or {}) else []
     return [*lines, "", f"next: archstudy show {name}", *export, "      archstudy dashboard"]
 
 
@@ -107,13 +108,13 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _next(folder: Path, name: str) -> list[str]:
-    activate = "" if os.environ.get("VIRTUAL_ENV") else ".venv/bin/"
-    with_store = f"ARCHSTUDY_STORE=sqlite:///{folder}/archstudy.db {activate}archstudy"
+    program = "archstudy" if shutil.which("archstudy") == str(Path(sys.argv[0]).resolve()) else sys.argv[0]
+    with_store = f"ARCHSTUDY_STORE=sqlite:///{folder}/archstudy.db {program}"
     return [
         "next:",
-        f"  {with_store} dashboard          # see it in a browser",
-        f"  {with_store} show {name} # every trial",
-        f"  {activate}archstudy run studies/examples/depth-width-filter.yaml   # deeper, wider, or larger filters?",
+        f"  {with_store} dashboard    # see it in a browser",
+        f"  {with_store} show {name}    # every trial",
+        f"  {program} run studies/examples/depth-width-filter.yaml    # deeper, wider, or larger filters?",
     ]
 
 

@@ -89,9 +89,9 @@ def test_a_service_that_is_waited_for_says_when_it_is_healthy() -> None:
                 assert "healthcheck" in SERVICES[other], f"{name} waits for {other}, which needs a healthcheck"
 
 
-def test_only_the_gpu_worker_needs_to_be_asked_for() -> None:
+def test_the_gpu_worker_and_what_serves_studies_need_to_be_asked_for() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"ray-worker-gpu": ["gpu"]}
+    assert profiles == {"ray-worker-gpu": ["gpu"], "service": ["serve"]}
     devices = SERVICES["ray-worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert [device["capabilities"] for device in devices] == [["gpu"]]
 
