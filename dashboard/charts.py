@@ -4,7 +4,9 @@ a second sign (a shape, a width, a place), and every chart reads on white and on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from math import ceil, floor, log10
 from typing import Any
 
 import altair as alt
@@ -13,10 +15,13 @@ from dashboard.words import percent, settings, shown
 from studies.analysis import CellResult
 
 Row = Mapping[str, Any]
+Chart = Any
+"""An Altair chart, whose own types say little."""
+Axis = Callable[[str], alt.Y]
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 GRAY = "#8c8c8c"
 SERIES = [BLUE, RED, GREEN, PURPLE, ORANGE, SKY]
-HEIGHT = 340
+HEIGHT = 360
 STAR = "M0,-1L.24,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.24,-.31Z"
 OUTCOMES = {
     "complete": (BLUE, "circle"),
@@ -35,9 +40,13 @@ ROLES = {"other": (GRAY, 0.45, 1.0), "running": (ORANGE, 1.0, 2.0), "best": (BLU
 """A learning curve's color, opacity and width."""
 
 
-def learning(rows: Sequence[Row], metric: str, bands: Sequence[Row] = ()) -> alt.LayerChart:
+def _chart(rows: Sequence[Row]) -> Chart:
+    return alt.Chart(alt.Data(values=[dict(row) for row in rows]))  # type: ignore[no-untyped-call]
+
+
+def learning(rows: Sequence[Row], metric: str, bands: Sequence[Row] = ()) -> Chart:
     """A metric over the epochs: one line a trial, the best above all others; bands stand for trials left out."""
-    data = alt.Data(values=[{**row, "shown": shown(row["value"], metric)} for row in rows])
+    chart = _chart([{**row, "shown": shown(row["value"], metric)} for row in rows])
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
     y = _metric_axis("value", metric)
     tooltip = [
@@ -47,7 +56,7 @@ def learning(rows: Sequence[Row], metric: str, bands: Sequence[Row] = ()) -> alt
     ]
     layers = _band_layers(bands, x, metric)
     for role, (color, opacity, width) in ROLES.items():
-        base = alt.Chart(data).transform_filter(alt.datum.role == role).encode(x=x, y=y, detail="number:N")
+        base = chart.transform_filter(alt.datum.role == role).encode(x=x, y=y, detail="number:N")
         layers.append(base.mark_line(color=color, opacity=opacity, strokeWidth=width))
         layers.append(base.mark_point(color=color, filled=True, size=70, opacity=0).encode(tooltip=tooltip))
         last = base.mark_point(color=color, filled=True, size=45, opacity=opacity if role != "other" else 0)
@@ -59,7 +68,7 @@ def learning(rows: Sequence[Row], metric: str, bands: Sequence[Row] = ()) -> alt
 def _band_layers(bands: Sequence[Row], x: alt.X, metric: str) -> list[Any]:
     if not bands:
         return []
-    base = alt.Chart(alt.Data(values=[dict(row) for row in bands])).encode(x=x)
+    base = _chart(bands).encode(x=x)
     tooltip = [alt.Tooltip("epoch:Q"), alt.Tooltip("trials:Q")]
     tooltip += [alt.Tooltip(f"{name}:Q", title=text, format=".4g") for name, text in _QUANTILES.items()]
     area = base.mark_area(color=GRAY, opacity=0.25).encode(y=_metric_axis("low", metric), y2="high:Q", tooltip=tooltip)
@@ -81,7 +90,7 @@ def error_name(metric: str) -> str:
 
 def error_against_cost(
     rows: Sequence[Row], frontier: Sequence[Row], metric: str, cost: str = "macs", winner: Row | None = None
-) -> alt.LayerChart:
+) -> Chart:
     """Each trial at its cost, the frontier as a step line (the best at this cost or less), the winner as a star."""
     values = [point for row in rows if (point := _point(row, metric, cost))]
     logarithmic = _spreads([value["error"] for value in values])
@@ -89,16 +98,33 @@ def error_against_cost(
         "cost:Q",
         title=f"{COSTS[cost]}, log scale",
         scale=alt.Scale(type="log", nice=False, padding=18),
-        axis=alt.Axis(format="~s", tickCount=6, labelOverlap=True),
+        axis=alt.Axis(format="~s", labelOverlap=True, **_ticks([value["cost"] for value in values])),
     )
-    y = alt.Y(
-        "error:Q",
+    ticks = _ticks([value["error"] for value in values]) if logarithmic else {"tickCount": 6}
+    axis = partial(_error_axis, metric=metric, logarithmic=logarithmic, ticks=ticks)
+    layers = [*_step_layers(frontier, values, metric, cost, x, axis), _point_layer(values, metric, cost, x, axis)]
+    return alt.layer(*layers, *_winner_layers(winner, metric, cost, x, axis)).properties(height=HEIGHT)
+
+
+def _ticks(values: Sequence[float]) -> dict[str, Any]:
+    """1, 2, 5, 10, ... for a logarithmic axis: Vega draws a line for every digit, and three or fewer are left to it."""
+    if not values:
+        return {}
+    low, high = min(values), max(values)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    digits = (digit * 10.0**power for power in powers for digit in (1, 2, 5))
+    inside = [tick for tick in digits if low / 1.5 <= tick <= high * 1.5]
+    return {"values": inside} if len(inside) > 3 else {"tickCount": 6}
+
+
+def _error_axis(field: str, metric: str, logarithmic: bool, ticks: dict[str, Any]) -> alt.Y:
+    """The same axis for every layer: Vega merges titles and scales that differ into nonsense."""
+    return alt.Y(
+        f"{field}:Q",
         title=error_name(metric) + (", log scale" if logarithmic else ""),
         scale=alt.Scale(type="log" if logarithmic else "linear", zero=False, nice=False, padding=14),
-        axis=alt.Axis(format="~%" if percent(metric) else "~g", tickCount=6, labelOverlap=True),
+        axis=alt.Axis(format="~%" if percent(metric) else "~g", labelOverlap=True, **ticks),
     )
-    layers = [*_step_layers(frontier, values, metric, cost, x, y), _point_layer(values, metric, cost, x, y)]
-    return alt.layer(*layers, *_winner_layers(winner, metric, cost, x, y)).properties(height=HEIGHT)
 
 
 def _point(row: Row, metric: str, cost: str) -> dict[str, Any] | None:
@@ -114,7 +140,7 @@ def _spreads(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) > 8
 
 
-def _point_layer(values: Sequence[Row], metric: str, cost: str, x: alt.X, y: alt.Y) -> Any:
+def _point_layer(values: Sequence[Row], metric: str, cost: str, x: alt.X, axis: Axis) -> Any:
     there = [name for name in OUTCOMES if any(value["outcome"] == name for value in values)]
     legend = alt.Legend(title=None, orient="top", symbolOpacity=1, symbolSize=90)
     tooltip = [
@@ -126,8 +152,8 @@ def _point_layer(values: Sequence[Row], metric: str, cost: str, x: alt.X, y: alt
     ]
     color = alt.Color("outcome:N", scale=_scale(there, 0), legend=legend)
     shape = alt.Shape("outcome:N", scale=_scale(there, 1), legend=legend)
-    points = alt.Chart(alt.Data(values=list(values))).mark_point(filled=True, size=70, opacity=0.75)
-    return points.encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
+    points = _chart(values).mark_point(filled=True, size=70, opacity=0.75)
+    return points.encode(x=x, y=axis("error"), color=color, shape=shape, tooltip=tooltip)
 
 
 def _scale(names: Sequence[str], sign: int) -> alt.Scale:
@@ -141,16 +167,16 @@ def steps(frontier: Sequence[Row], metric: str, cost: str, last: float) -> list[
 
 
 def _step_layers(
-    frontier: Sequence[Row], values: Sequence[Row], metric: str, cost: str, x: alt.X, y: alt.Y
+    frontier: Sequence[Row], values: Sequence[Row], metric: str, cost: str, x: alt.X, axis: Axis
 ) -> list[Any]:
     corners = steps(frontier, metric, cost, max((value["cost"] for value in values), default=0))
     if not corners:
         return []
-    base = alt.Chart(alt.Data(values=corners)).encode(x=x, y=y)
+    base = _chart(corners).encode(x=x, y=axis("error"))
     return [base.mark_line(interpolate="step-after", color=RED, strokeWidth=2, opacity=0.8)]
 
 
-def _winner_layers(winner: Row | None, metric: str, cost: str, x: alt.X, y: alt.Y) -> list[Any]:
+def _winner_layers(winner: Row | None, metric: str, cost: str, x: alt.X, axis: Axis) -> list[Any]:
     if not winner:
         return []
     fresh = winner["fresh"]
@@ -159,17 +185,17 @@ def _winner_layers(winner: Row | None, metric: str, cost: str, x: alt.X, y: alt.
     least = min(error(fresh["mean"], metric), 0.001) if percent(metric) else ends[0]  # a log axis knows no zero
     row = {"cost": winner["costs"][cost], "error": error(fresh["mean"], metric), "low": max(ends[0], least)}
     row |= {"high": ends[1], "name": "winner", "text": f"mean of {fresh['n']} fresh seeds, 95 % interval"}
-    base = alt.Chart(alt.Data(values=[row])).encode(x=x)
+    base = _chart([row]).encode(x=x)
     star = base.mark_point(shape=STAR, size=260, filled=True, color=GREEN, stroke="white", strokeWidth=1, opacity=1)
-    label = base.mark_text(align="right", dx=-14, dy=1, fontWeight="bold", color=GREEN).encode(y=y, text="name:N")
-    tooltip = [alt.Tooltip("name:N"), alt.Tooltip("error:Q", format=".4f"), alt.Tooltip("text:N", title="of")]
-    interval = base.mark_rule(color=GREEN, strokeWidth=2).encode(
-        y=alt.Y("low:Q", title=error_name(metric)), y2="high:Q"
+    label = base.mark_text(align="right", dx=-14, dy=1, fontWeight="bold", color=GREEN).encode(
+        y=axis("error"), text="name:N"
     )
-    return [interval, star.encode(y=y, tooltip=tooltip), label]
+    tooltip = [alt.Tooltip("name:N"), alt.Tooltip("error:Q", format=".4f"), alt.Tooltip("text:N", title="of")]
+    interval = base.mark_rule(color=GREEN, strokeWidth=2).encode(y=axis("low"), y2="high:Q")
+    return [interval, star.encode(y=axis("error"), tooltip=tooltip), label]
 
 
-# ---- design studies ----------------------------------------------------------------------------------------------------
+# ---- design studies --------------------------------------------------------------------------------------------------
 
 
 def cell_rows(results: Iterable[CellResult], metric: str) -> list[dict[str, Any]]:
@@ -215,7 +241,7 @@ def domain(cells: Sequence[Row], seeds: Sequence[Row], metric: str) -> list[floa
     return [low - pad, min(high + pad, 1.0) if percent(metric) and max(r["value"] for r in seeds) <= 1 else high + pad]
 
 
-def panels(results: Sequence[CellResult], factors: Sequence[str], metric: str) -> list[tuple[str, alt.LayerChart]]:
+def panels(results: Sequence[CellResult], factors: Sequence[str], metric: str) -> list[tuple[str, Chart]]:
     """(title, chart) for each level of the second factor: the metric over the first, the third as color."""
     cells, seeds = cell_rows(results, metric), seed_rows(results, metric)
     if not cells:
@@ -238,15 +264,15 @@ def _where(rows: Sequence[Row], level: Any) -> list[Row]:
 
 def _panel(
     cells: Sequence[Row], seeds: Sequence[Row], factors: Sequence[str], metric: str, xs: list[Any], spread: list[float]
-) -> alt.LayerChart:
+) -> Chart:
     measured = numeric(xs)
     wide = measured and min(xs) > 0 and max(xs) / min(xs) > 16
     axis = alt.Axis(values=xs, labelAngle=0, grid=False) if measured else alt.Axis(labelAngle=0)
     scale = alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=26) if measured else alt.Scale()
     x = alt.X(f"f0:{'Q' if measured else 'O'}", title=factors[0], axis=axis, scale=scale, sort=None)
     color = _color(cells, factors)
-    here = alt.Chart(alt.Data(values=[dict(row) for row in cells])).encode(x=x, color=color)
-    dots = alt.Chart(alt.Data(values=[dict(row) for row in seeds])).encode(x=x, color=color)
+    here = _chart(cells).encode(x=x, color=color)
+    dots = _chart(seeds).encode(x=x, color=color)
     mean = _metric_axis("mean", metric, spread)
     tooltip = [alt.Tooltip("cell:N"), alt.Tooltip("text:N", title=metric), alt.Tooltip("n:Q", title="seeds")]
     known = here.transform_filter("isValid(datum.low)")
@@ -281,3 +307,24 @@ def _metric_axis(field: str, metric: str, spread: Sequence[float] | None = None)
     shape = alt.Axis(format=".4~%" if percent(metric) else "~g", tickCount=6)
     scale = alt.Scale(zero=False) if spread is None else alt.Scale(domain=list(spread), nice=False, zero=False)
     return alt.Y(f"{field}:Q", title=metric, axis=shape, scale=scale)
+
+
+def parts(rows: Sequence[Row], names: Sequence[str], title: str) -> Chart:
+    """One trial's metrics of one kind over its epochs: training dashed, validation solid, the names as a legend."""
+    values = [
+        {"epoch": row["epoch"], "name": name, "value": row["metrics"][name], "text": shown(row["metrics"][name], name)}
+        for row in rows
+        for name in names
+        if isinstance(row["metrics"].get(name), int | float)
+    ]
+    palette = alt.Scale(domain=list(names), range=[ORANGE if name.startswith("train") else BLUE for name in names])
+    dashes = alt.Scale(domain=list(names), range=[[5, 4] if name.startswith("train") else [1, 0] for name in names])
+    legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolSize=300)
+    tooltip = [alt.Tooltip("name:N", title="metric"), alt.Tooltip("epoch:Q"), alt.Tooltip("text:N", title="value")]
+    base = _chart(values).encode(
+        x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)),
+        y=_metric_axis("value", title),
+        color=alt.Color("name:N", scale=palette, legend=legend),
+    )
+    line = base.mark_line(strokeWidth=2.5).encode(strokeDash=alt.StrokeDash("name:N", scale=dashes, legend=legend))
+    return alt.layer(line, base.mark_point(filled=True, size=36).encode(tooltip=tooltip)).properties(height=250)

@@ -9,21 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from searchspace.blueprint import Blueprint
-from searchspace.core import Network
-from searchspace.lower import checked, lower
 from studies import store
-from studies.load import from_tree
 from studies.store import Engine, query
-from studies.verdict import verdict as worded
-from studies import analysis
-from studies.spec import StudySpec
 
 Row = dict[str, Any]
+UNTRAINED = ("queued", "infeasible", "cancelled")
 FRESH = 1.0  # seconds that a read may be old
-SLOW = 8.0  # the same for reads that walk every epoch
-SLIM = ("id", "number", "phase", "state", "cell", "replicate", "seed", "assignment", "params", "macs", "activations")
-SLIM += ("value", "test_metrics", "failure_kind", "reason", "repeat_of", "train_seconds")
+SLOW = 20.0  # the same for reads that walk every epoch
+SLIM: tuple[str, ...] = ("id", "number", "phase", "state", "cell", "replicate", "seed", "assignment", "params", "macs")
+SLIM += ("activations", "value", "test_metrics", "failure_kind", "reason", "repeat_of", "train_seconds")
 """The columns of a trial that tables and charts need: without blueprint, recipe and brain."""
 
 
@@ -103,18 +97,12 @@ def curves(url: str, study_id: int, metric: str, direction: str, lines: int) -> 
     """
     engine = _engine(url)
     best = query.leaders(engine, study_id, direction, 10)
-    running = {row["number"] for row in query.live(engine, study_id)}
-    ids = None
-    if (
-        sum(row["trials"] for row in query.counts(engine, study_id) if row["state"] not in ("queued", "infeasible"))
-        > lines
-    ):
-        under_way = query.trials(engine, study_id, states=("running",), columns=("id",))
-        ids = [row["id"] for row in [*best, *under_way]]
-    first = best[0]["number"] if best else None
+    running = query.trials(engine, study_id, states=("running",), columns=("id", "number"))
+    begun = sum(row["trials"] for row in query.counts(engine, study_id) if row["state"] not in UNTRAINED)
+    ids = None if begun <= lines else [row["id"] for row in [*best, *running]]
+    roles = {row["number"]: "running" for row in running} | {row["number"]: "best" for row in best[:1]}
     rows = query.curves(engine, study_id, metric, ids)
-    role = lambda number: "best" if number == first else "running" if number in running else "other"  # noqa: E731
-    return [row | {"role": role(row["number"])} for row in rows]
+    return [row | {"role": roles.get(row["number"], "other")} for row in rows]
 
 
 @st.cache_data(ttl=SLOW, show_spinner=False, max_entries=32)

@@ -83,7 +83,14 @@ def _kind(kind: Any, metadata: list[Any]) -> str:
 
 
 _SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-_NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "nothing", Any: "anything"}
+_NAMES = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    type(None): "nothing",
+    Any: "anything",
+}
 
 
 def _name(kind: Any) -> str:

@@ -61,7 +61,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Cost:
-    """A network's totals for one example. `depth` counts convolutions and linear layers on the longest path."""
+    """A network's totals for one example.
+
+    `field` is the widest receptive field of a map, so before a global pool or flatten sees everything; `depth` counts
+    convolutions and linear layers on the longest path.
+    """
 
     params: int
     macs: int
@@ -96,7 +100,7 @@ def cost(network: Network) -> Cost:
         params=sum(layer.params for layer in layers),
         macs=sum(layer.macs for layer in layers),
         activations=sum(layer.activations for layer in layers),
-        field=max((max(layer.field) for layer in layers), default=1),
+        field=max((max(layer.field) for layer in layers if len(layer.out_shape) > 1), default=1),
         depth=end.depth,
     )
 

@@ -53,6 +53,17 @@ class UndefinedVariable(ValueError):
         return f"${self.name} is not defined; {hint} (defined: {', '.join(self.known) or 'none'})"
 
 
+class Circle(ValueError):
+    """Derived variables that refer to each other in a circle."""
+
+    def __init__(self, members: Collection[str]) -> None:
+        super().__init__(tuple(members))
+        self.members = tuple(members)
+
+    def __str__(self) -> str:
+        return f"variables go in a circle: {' -> '.join(self.members)}; give one of them a domain or a number"
+
+
 def names(value: object) -> set[str]:
     """The variables that `value` refers to; only text refers to any."""
     return set(_NAME.findall(value)) if isinstance(value, str) else set()
@@ -102,8 +113,7 @@ def order(derived: Mapping[str, str], free: Collection[str]) -> list[str]:
     try:
         return list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
-        raise ValueError(f"variables go in a circle: {circle}; give one of them a domain or a number") from None
+        raise Circle(error.args[1][::-1]) from None
 
 
 def _lookup(name: str, values: Mapping[str, Any]) -> Any:

@@ -111,7 +111,8 @@ def _pieces(node: core.Node, name: str, layers: dict[str, Layer], whole: int) ->
     """The pieces of a node: pointwise layers join the piece before them."""
     if isinstance(node, core.Parallel):
         branches = tuple(_folded(_pieces(child, f"{name}.{key}", layers, whole)) for key, child in node.branches)
-        return [Fork(branches, node.merge, (), (name,))]
+        notes = (f"{layers[name].out_shape[0]} maps",) if node.merge == "concat" else ()
+        return [Fork(branches, node.merge, notes, (name,))]
     if not isinstance(node, core.Sequence):
         return [_box(node, layers[name], whole)]
     found: list[Piece] = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 Path = tuple[str | int, ...]
 """Where in a document: keys of mappings and positions in lists, from the root."""
@@ -22,6 +23,38 @@ class Problem:
 def dotted(where: Path) -> str:
     """`("stages", 0, "pool")` as `stages.0.pool`."""
     return ".".join(str(part) for part in where)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'trials'?` where one known word is near, else the list of them."""
+    listed = list(known)
+    close = get_close_matches(word, listed, n=1)
+    return f", did you mean {close[0]!r}?" if close else f"; known here: {', '.join(listed) or 'none'}"
+
+
+def shown(value: object) -> str:
+    """What was got, as a sentence quotes it: on one line and not too long."""
+    plain = {"None": "nothing", "True": "true", "False": "false"}  # as YAML has them
+    text = plain.get(repr(value), repr(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class Unknown:
+    """Stands in a tree for a value that cannot be told, because what it refers to is itself a mistake."""
+
+    def __repr__(self) -> str:
+        return "an unknown value"
+
+
+UNKNOWN = Unknown()
+
+
+class FieldError(ValueError):
+    """A mistake that a whole section has, and the field of it at which the file says so."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class SpecError(ValueError):

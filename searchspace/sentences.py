@@ -2,100 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from searchspace.problems import Path, Problem
+from searchspace.problems import UNKNOWN, FieldError, Path, Problem, nearest, shown
+from searchspace.yamlio import resolve
 
 
 def problems(error: ValidationError, document: Any, model: type[BaseModel], at: Path = ()) -> list[Problem]:
-    """One problem per mistake of `document`, which `model` refused; `at` is the document's own place in its file."""
-    found: dict[Path, Problem] = {}
-    for finding in error.errors(include_url=False):
-        where = _place(finding["loc"], document)
-        if finding["type"] == "missing":
-            where = where[:-1] if where and where[-1] == finding["loc"][-1] else where
+    """One problem per mistake of `document`, which `model` refused; `at` is the document's own place in its file.
+
+    Where a branch of a union looked deeper, the deeper place tells; what is UNKNOWN is no mistake of its own.
+    """
+    findings = [(finding, _place(finding, document)) for finding in error.errors(include_url=False)]
+    inner = {where[:end] for _, where in findings for end in range(len(where))}
+    found: dict[Any, Problem] = {}
+    for finding, where in findings:
+        gap = finding["type"] == "missing"
+        if _value(document, where) is UNKNOWN or (where in inner and finding["type"].endswith(("_type", "_parsing"))):
+            continue
         message = _message(finding, where, document, model)
-        key = (*where, message) if finding["type"] == "missing" else where
-        found.setdefault(key, Problem((*at, *where), message))
-    return list(found.values())
+        found.setdefault((where, message) if gap else where, Problem((*at, *where), message))
+    return [problem for problem in found.values() if not _misspelt(problem, found.values())]
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """`, did you mean 'trials'?` where one known word is near, else the list of them."""
-    close = get_close_matches(word, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+def _misspelt(problem: Problem, others: Iterable[Problem]) -> bool:
+    """Whether a missing field is the one that an unknown field beside it was meant to be."""
+    meant = re.fullmatch("'(.*)' is missing; add it", problem.message)
+    hint = f"did you mean {meant[1]!r}?" if meant else None
+    return hint is not None and any(one.where[:-1] == problem.where and hint in one.message for one in others)
 
 
-def _place(loc: tuple[int | str, ...], document: Any) -> Path:
-    """Pydantic's location without the names of union branches, which stand nowhere in the document."""
+def _place(finding: Any, document: Any) -> Path:
+    """Where in the document: without the names of union branches, at the tag or field that is to blame."""
     where: list[int | str] = []
     value = document
-    for index, part in enumerate(loc):
-        if isinstance(value, Mapping) and part in value:
+    for part in finding["loc"]:
+        if (isinstance(value, Mapping) and part in value) or (
+            isinstance(part, int) and isinstance(value, list | tuple) and part < len(value)
+        ):
             value = value[part]
-        elif isinstance(part, int) and isinstance(value, list | tuple) and part < len(value):
-            value = value[part]
-        elif isinstance(value, Mapping) and index == len(loc) - 1:
-            value = None  # a field that is missing
-        else:
-            continue
-        where.append(part)
-    return tuple(where)
+            where.append(part)
+    field = None
+    if finding["type"] == "union_tag_invalid":
+        field = finding["ctx"]["discriminator"].strip("'")
+    elif isinstance(error := finding.get("ctx", {}).get("error"), FieldError):
+        field = error.field
+    return (*where, field) if field is not None and isinstance(value, Mapping) and field in value else tuple(where)
+
+
+def _value(document: Any, where: Path) -> Any:
+    for part in where:
+        document = document[part]
+    return document
+
+
+_WANTED = {
+    "bool_type": "write true or false",
+    "string_type": "write text, in quotes where it looks like a number",
+    "list_type": "write a list [a, b]",
+    "tuple_type": "write a list [a, b]",
+    "too_short": "write at least {min_length}",
+    "too_long": "write at most {max_length}",
+    "greater_than": "write a number above {gt:g}",
+    "greater_than_equal": "write at least {ge}",
+    "less_than": "write a number below {lt}",
+    "less_than_equal": "write at most {le}",
+    "finite_number": "write a finite number",
+    "literal_error": "write {expected}",
+}
+"""The cure by the kind of Pydantic's finding."""
 
 
 def _message(finding: Any, where: Path, document: Any, model: type[BaseModel]) -> str:
     kind, context, got = finding["type"], finding.get("ctx", {}), finding["input"]
-    if kind == "extra_forbidden":
-        return f"unknown field {where[-1]!r}{nearest(str(where[-1]), _fields(where[:-1], document, model))}"
-    if kind == "missing":
-        return f"{finding['loc'][-1]!r} is missing; add it"
-    if kind == "union_tag_invalid":
-        tags = context["expected_tags"].replace("'", "").split(", ")
-        return f"unknown {context['discriminator']} {context['tag']}".replace("'", "") + nearest(context["tag"], tags)
-    if kind == "union_tag_not_found":
-        return f"{context['discriminator']} is missing; add it".replace("'", "")
-    if kind == "literal_error":
-        return f"got {got!r}; write {context['expected']}"
-    if kind == "value_error":
-        return str(context["error"])
-    return f"{finding['msg'].removeprefix('Input ')}, got {got!r}"
+    match kind:
+        case "extra_forbidden":
+            name = str(where[-1])
+            return f"unknown field {name!r}{nearest(name, _fields(_model(model, document, where[:-1])))}"
+        case "missing":
+            return _missing(finding["loc"][-1])
+        case "union_tag_invalid":
+            tags = context["expected_tags"].replace("'", "").split(", ")
+            return f"unknown {context['discriminator']} {context['tag']!r}".replace("'", "", 2) + nearest(
+                context["tag"], tags
+            )
+        case "union_tag_not_found":
+            return _missing(context["discriminator"].strip("'"))
+        case "value_error":
+            return str(context["error"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            fields = _fields(_model(model, document, where))
+            return f"got {shown(got)}; write a mapping" + (f" with {', '.join(fields)}" if fields else "")
+    if kind in ("int_type", "int_from_float", "float_type"):
+        return f"got {shown(got)}; {_number(got, 'number' if kind == 'float_type' else 'whole number')}"
+    if kind in _WANTED:
+        return f"got {shown(got)}; {_WANTED[kind].format_map(context)}"
+    return f"{finding['msg'].removeprefix('Input ')}, got {shown(got)}"
 
 
-def _fields(where: Path, document: Any, model: type[BaseModel]) -> list[str]:
-    """The fields that the mapping at `where` may have: those of the model that shares most keys with it."""
-    value = document
+def _missing(name: object) -> str:
+    return f"{name!r} is missing; add it"
+
+
+def _number(got: Any, wanted: str) -> str:
+    if isinstance(got, str) and isinstance(resolve(got[:40]), int | float):
+        return "remove the quotes, so that it is a number"
+    return f"write a {wanted}"
+
+
+def _fields(model: type[BaseModel] | None) -> list[str]:
+    return list(model.model_fields) if model else []
+
+
+def _model(model: type[BaseModel], document: Any, where: Path) -> type[BaseModel] | None:
+    """The model that describes the mapping at `where`, found by walking the annotations beside the document."""
+    annotation: Any = model
     for part in where:
-        value = value[part]
-    keys = set(value)
-    candidates = [model] if not where else [one for one in _models(model) if one is not model]
-    best = max(candidates, key=lambda one: (_tagged(one, value), len(keys & set(one.model_fields))))
-    return list(best.model_fields)
+        document = document[part]
+        annotation = next(iter(_inner(annotation, part)), None)
+        models = list(_models(annotation))
+        if len(models) > 1:
+            annotation = max(models, key=lambda one: _tagged(one, document))
+    return next(_models(annotation), None)
 
 
-def _tagged(model: type[BaseModel], value: Mapping[str, Any]) -> bool:
+def _inner(annotation: Any, part: str | int) -> Iterator[Any]:
+    """What the annotation says of its member `part`: a model's field, a list's item."""
+    for model in _models(annotation) if isinstance(part, str) else ():
+        if part in model.model_fields:
+            yield model.model_fields[part].annotation
+    if isinstance(part, int):
+        yield from _items(annotation)
+
+
+def _items(annotation: Any) -> Iterator[Any]:
+    for argument in get_args(annotation):
+        if get_origin(annotation) in (list, tuple):
+            yield argument
+        else:
+            yield from _items(argument)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation allows at its own place: through unions and Annotated, not into lists."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is Annotated:
+        yield from _models(get_args(annotation)[0])
+    elif get_origin(annotation) not in (list, tuple, dict):
+        for argument in get_args(annotation):
+            yield from _models(argument)
+
+
+def _tagged(model: type[BaseModel], value: Any) -> bool:
     """Whether the mapping bears the tag (`kind: sgd`, `block: plain`) of this model."""
-    return any(
-        value.get(name) in getattr(field.annotation, "__args__", ())
+    return isinstance(value, Mapping) and any(
+        value.get(name) in get_args(field.annotation)
         for name, field in model.model_fields.items()
         if name in ("kind", "block") and isinstance(value.get(name), str)
     )
-
-
-def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """The model and every model that its fields mention."""
-    seen: set[type[BaseModel]] = set()
-    waiting: list[Any] = [model]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            if one in seen:
-                continue
-            seen.add(one)
-            yield one
-            waiting += [field.annotation for field in one.model_fields.values()]
-        else:
-            waiting += getattr(one, "__args__", ())

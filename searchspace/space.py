@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from searchspace.expressions import evaluate, names, order, substitute
-from searchspace.problems import Path, Problem, SpecError
+from searchspace.expressions import Circle, UndefinedVariable, evaluate, names, order, substitute
+from searchspace.problems import UNKNOWN, Path, Problem, SpecError
 from searchspace.variables import Variable, is_domain, parse_domain
 
 Assignment = dict[str, Any]
@@ -44,7 +44,7 @@ class SearchSpace:
 
 def _derive(name: str, expression: Any, values: Mapping[str, Any]) -> Any:
     try:
-        return evaluate(expression, values) if isinstance(expression, str) and names(expression) else expression
+        return evaluate(expression, values) if names(expression) else expression
     except ValueError as error:
         raise SpecError([Problem(("variables", name), str(error))]) from None
 
@@ -52,42 +52,58 @@ def _derive(name: str, expression: Any, values: Mapping[str, Any]) -> Any:
 def search_space(declared: Mapping[str, Any], templates: Mapping[str, Any]) -> SearchSpace:
     """The space of the `variables:` section and of the domains that stand inline in the templates.
 
-    An inline domain is a variable named by its place: `blueprint.stages.0.kernel`. A SpecError lists every mistake.
+    An inline domain is a variable named by its place: `blueprint_stages_0_kernel`. A SpecError lists every mistake.
     """
+    space, problems = survey(declared, templates)
+    if problems:
+        raise SpecError(problems)
+    return space
+
+
+def survey(declared: Mapping[str, Any], templates: Mapping[str, Any]) -> tuple[SearchSpace, list[Problem]]:
+    """The space as far as it can be read, with UNKNOWN where a template refers to what cannot; and every mistake."""
     problems: list[Problem] = []
     variables: list[Variable] = []
     derived: dict[str, Any] = {}
     for name, raw in declared.items():
         _declare(name, raw, variables, derived, problems)
     named = _inline(templates, (), variables, problems)
-    problems += _undefined(named, derived, {variable.name for variable in variables})
-    if problems:
-        raise SpecError(problems)
-    return SearchSpace(tuple(variables), _ordered(derived, [variable.name for variable in variables]), named)
+    free = [variable.name for variable in variables]
+    known = [*dict.fromkeys([*free, *declared])]
+    problems += _undefined({**named, "variables": derived}, known)
+    computed = _computed(derived, free)
+    problems += _circles({name: value for name, value in derived.items() if name not in computed}, known)
+    readable = {*free, *computed}
+    blinded = {section: _blind(tree, readable) for section, tree in named.items()}
+    return SearchSpace(tuple(variables), tuple((name, derived[name]) for name in computed), blinded), problems
 
 
 def _declare(name: str, raw: Any, variables: list[Variable], derived: dict[str, Any], problems: list[Problem]) -> None:
     where = ("variables", name)
-    if not name.isidentifier():
+    if not name.isidentifier() or not name.isascii():
         problems.append(Problem(where, f"{name!r} is no name; use letters, digits and _, a letter first"))
     elif isinstance(raw, Mapping):
-        try:
-            variables.append(Variable(name, parse_domain(raw, where)))
-        except SpecError as error:
-            problems += error.problems
+        _take(name, raw, where, variables, problems)
+    elif isinstance(raw, list):
+        problems.append(Problem(where, f"a list is no domain; write {{choice: {raw!r}}}"[:160]))
     else:
         derived[name] = raw
+
+
+def _take(name: str, raw: Any, where: Path, variables: list[Variable], problems: list[Problem]) -> None:
+    try:
+        variables.append(Variable(name, parse_domain(raw, where), where))
+    except SpecError as error:
+        problems += error.problems
 
 
 def _inline(tree: Any, where: Path, variables: list[Variable], problems: list[Problem]) -> Any:
     """The tree with every inline domain replaced by a reference to the variable named by its place."""
     if is_domain(tree):
         name = "_".join(str(part) for part in where)
-        try:
-            variables.append(Variable(name, parse_domain(tree, where)))
-        except SpecError as error:
-            problems += error.problems
-        return f"${name}"
+        before = len(problems)
+        _take(name, tree, where, variables, problems)
+        return f"${name}" if len(problems) == before else UNKNOWN
     if isinstance(tree, Mapping):
         return {key: _inline(value, (*where, key), variables, problems) for key, value in tree.items()}
     if isinstance(tree, list):
@@ -95,30 +111,44 @@ def _inline(tree: Any, where: Path, variables: list[Variable], problems: list[Pr
     return tree
 
 
-def _undefined(templates: Any, derived: Mapping[str, Any], free: set[str]) -> Iterator[Problem]:
-    """Every place that names a variable which is not there, with the nearest that is."""
-    known = dict.fromkeys((*free, *derived), 1)
-    tree = {**templates, "variables": derived}
-    for where, text in _strings(tree, ()):
+def _undefined(tree: Any, known: list[str]) -> Iterator[Problem]:
+    """Every place that names a variable which is not declared, with the nearest that is."""
+    for where, text in texts(tree):
         for name in sorted(names(text) - set(known)):
-            try:
-                evaluate(f"${name}", known)
-            except ValueError as error:
-                yield Problem(where, str(error))
+            yield Problem(where, str(UndefinedVariable(name, known)))
 
 
-def _strings(tree: Any, where: Path) -> Iterator[tuple[Path, str]]:
+def texts(tree: Any, where: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in a tree, with its place."""
     if isinstance(tree, str):
         yield where, tree
     children = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in children:
-        yield from _strings(value, (*where, key))
+        yield from texts(value, (*where, key))
 
 
-def _ordered(derived: Mapping[str, Any], free: list[str]) -> tuple[tuple[str, Any], ...]:
-    expressions = {name: str(value) for name, value in derived.items()}
+def _computed(derived: Mapping[str, Any], free: list[str]) -> list[str]:
+    """The derived variables that can be computed, each after those it needs."""
+    found: list[str] = []
+    while ready := [name for name in derived if name not in found and names(derived[name]) <= {*free, *found}]:
+        found += ready
+    return found
+
+
+def _circles(rest: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
+    """The first circle among derived variables that cannot be computed, at one of its members."""
     try:
-        return tuple((name, derived[name]) for name in order(expressions, free))
-    except ValueError as error:
-        where = ("variables", next(iter(derived)))
-        raise SpecError([Problem(where, str(error))]) from None
+        order(
+            {name: str(value) for name, value in rest.items()}, {*known, *(n for v in rest.values() for n in names(v))}
+        )
+    except Circle as circle:
+        yield Problem(("variables", min(circle.members, key=list(rest).index)), str(circle))
+
+
+def _blind(tree: Any, readable: set[str]) -> Any:
+    """The tree with UNKNOWN for every text that refers to a variable which is not readable."""
+    if isinstance(tree, Mapping):
+        return {key: _blind(value, readable) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_blind(value, readable) for value in tree]
+    return tree if names(tree) <= readable else UNKNOWN

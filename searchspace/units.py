@@ -56,6 +56,11 @@ def human(n: float, digits: int = 3) -> str:
     return f"{scaled:.{decimals}f} {list(SUFFIXES)[thousands]}"
 
 
+def percent(share: float) -> str:
+    """A share for a screen: 0.04 is "4%", 0.005 is "0.5%"."""
+    return f"{100 * share:.3g}%"
+
+
 def _text(value: object) -> str:
     """`value` as text to be read; nothing where it is neither text nor a number (booleans are no numbers)."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from searchspace.problems import Path, Problem, SpecError
+from searchspace.expressions import LARGEST
+from searchspace.problems import Path, Problem, SpecError, nearest, shown
 
 MAX_LEVELS = 100_000
-"""The most values a domain may list or count."""
+"""The most values a range of integers may count."""
+MAX_OPTIONS = 1_000
+"""The most options a choice may list; each is tried when a study is checked."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,11 @@ Domain = Choice | IntRange | FloatRange
 
 @dataclass(frozen=True)
 class Variable:
-    """A domain under the name that `$name`, designs, effects and screens use."""
+    """A domain under the name that `$name`, designs, effects and screens use; `where` says where it is declared."""
 
     name: str
     domain: Domain
+    where: Path = ()
 
 
 def is_domain(raw: Any) -> bool:
@@ -71,6 +75,9 @@ _KEYS = {"choice", "int", "float", "step", "log"}
 
 def parse_domain(raw: Any, where: Path) -> Domain:
     """The domain that `{choice: [...]}`, `{int: [low, high]}` or `{float: [low, high]}` declares, or a SpecError."""
+    if isinstance(raw, Mapping) and (strange := [key for key in raw if key not in _KEYS]):
+        known = sorted(_KEYS)
+        raise SpecError([Problem((*where, key), f"unknown field {key!r}{nearest(key, known)}") for key in strange])
     try:
         return _parse(raw)
     except ValueError as error:
@@ -80,11 +87,11 @@ def parse_domain(raw: Any, where: Path) -> Domain:
 def _parse(raw: Any) -> Domain:
     if not is_domain(raw):
         raise ValueError(
-            f"{raw!r} is no domain; write {{choice: [a, b]}}, {{int: [low, high]}} or {{float: [low, high]}}"
+            f"{shown(raw)} is no domain; write {{choice: [a, b]}}, {{int: [low, high]}} or {{float: [low, high]}}"
         )
     log = raw.get("log", False)
     if not isinstance(log, bool):
-        raise ValueError(f"log: {log!r} is neither true nor false")
+        raise ValueError(f"log: {shown(log)} is neither true nor false; write one of them")
     if "choice" in raw:
         return _choice(raw)
     if "int" in raw:
@@ -99,36 +106,48 @@ def _parse(raw: Any) -> Domain:
 def _choice(raw: Mapping[str, Any]) -> Choice:
     options = raw["choice"]
     if not isinstance(options, list) or not options or len(raw) > 1:
-        raise ValueError(f"choice takes a list with at least one option and nothing beside it, got {dict(raw)!r}")
-    if any(option in options[:index] for index, option in enumerate(options)):
-        raise ValueError(f"{options!r} names an option twice; name each once")
+        got = shown(dict(raw))
+        raise ValueError(f"a choice is a list with at least one option and nothing beside it, got {got}; mend it")
+    if len(options) > MAX_OPTIONS:
+        raise ValueError(f"{len(options):,} options, and {MAX_OPTIONS:,} may be; write {{int: [low, high]}} instead")
+    for index, option in enumerate(options):
+        if _among(option, options[:index]):
+            raise ValueError(f"the option {shown(option)} stands twice; name each once")
     return Choice(tuple(options))
+
+
+def _among(option: Any, others: list[Any]) -> bool:
+    """Whether the option is one of the others, where `true` is not 1 but 1.0 is."""
+    return any(option == other and isinstance(option, bool) == isinstance(other, bool) for other in others)
 
 
 def _ends(raw: Any, kind: type) -> tuple[Any, Any]:
     allowed: Any = int if kind is int else (int, float)
     good = isinstance(raw, list) and len(raw) == 2
     if not good or not all(isinstance(end, allowed) and not isinstance(end, bool) for end in raw):
-        raise ValueError(f"{kind.__name__} takes two numbers [low, high], got {raw!r}")
+        numbers = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"a range takes two {numbers}, got {shown(raw)}; write {{{kind.__name__}: [low, high]}}")
+    if any(abs(end) > LARGEST for end in raw):
+        raise ValueError(f"the range {shown(raw)} goes beyond 1e18; make it smaller")
     low, high = kind(raw[0]), kind(raw[1])
-    if not low <= high or not math.isfinite(high - low):
-        raise ValueError(f"[{low!r}, {high!r}] holds nothing; write the lower end first")
+    if not low <= high:
+        raise ValueError(f"the range {shown([low, high])} holds nothing; write the lower end first")
     return low, high
 
 
 def _int_range(low: int, high: int, step: Any, log: bool) -> IntRange:
     if not isinstance(step, int) or isinstance(step, bool) or step < 1:
-        raise ValueError(f"step takes a whole number from 1, got {step!r}")
+        raise ValueError(f"step takes a whole number from 1, got {shown(step)}; mend it")
     if log and step != 1:
         raise ValueError("log and step exclude each other; drop one")
     if (high - low) // step >= MAX_LEVELS:
-        raise ValueError(f"[{low}, {high}] has more than {MAX_LEVELS:,} values; narrow it or give a step")
+        raise ValueError(f"{shown([low, high])} has more than {MAX_LEVELS:,} values; narrow it or give it a step")
     return IntRange(_positive(low, log), high, step, log)
 
 
 def _positive(low: Any, log: bool) -> Any:
     if log and low <= 0:
-        raise ValueError(f"a log scale needs a lower end above 0, got {low!r}")
+        raise ValueError(f"a log scale needs a lower end above 0, got {low!r}; raise it or drop log")
     return low
 
 

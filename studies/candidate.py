@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,13 +13,15 @@ from searchspace.constraints import Violation, parse, violations
 from searchspace.core import Network
 from searchspace.cost import Cost, Infeasible, cost
 from searchspace.lower import checked, lower
-from searchspace.problems import SpecError
+from searchspace.problems import Path, Problem, SpecError
 from searchspace.sentences import problems
 from searchspace.space import Assignment, SearchSpace
 from studies.fingerprint import digest
 from studies.spec import StudySpec
 from worker.datasource import DataFacts
-from worker.recipe import Recipe
+from worker.recipe import Recipe, loss_name
+
+Filled = TypeVar("Filled", Blueprint, Recipe)
 
 
 @dataclass(frozen=True)
@@ -59,32 +61,50 @@ class Candidate:
         return "; ".join(violation.message for violation in self.violations) or None
 
 
-def filled(space: SearchSpace, assignment: Assignment) -> tuple[Blueprint, Recipe]:
-    """The blueprint and the recipe of an assignment; a SpecError lists what is wrong with either."""
+def filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blueprint, Recipe]:
+    """The blueprint and the recipe of an assignment for a task; a SpecError lists what is wrong with either."""
     resolved = space.resolve(assignment)
-    found = []
-    try:
-        blueprint = Blueprint.model_validate(resolved["blueprint"])
-    except ValidationError as error:
-        found += problems(error, resolved["blueprint"], Blueprint, ("blueprint",))
-    try:
-        recipe = Recipe.model_validate(resolved["recipe"])
-    except ValidationError as error:
-        found += problems(error, resolved["recipe"], Recipe, ("recipe",))
-    if found:
+    found: list[Problem] = []
+    blueprint = _validated(Blueprint, resolved["blueprint"], "blueprint", found)
+    recipe = _validated(Recipe, resolved["recipe"], "recipe", found)
+    found += _loss_problems(recipe, task) if recipe else []
+    if found or blueprint is None or recipe is None:
         raise SpecError(found)
     return blueprint, recipe
 
 
+def _validated(model: type[Filled], tree: Any, section: str, found: list[Problem]) -> Filled | None:
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        found += problems(error, tree, model, (section,))
+        return None
+
+
+def _loss_problems(recipe: Recipe, task: str) -> list[Problem]:
+    """A loss that does not fit the task, at the field that its sentence names first."""
+    try:
+        loss_name(recipe, task)
+    except ValueError as error:
+        field, _, sentence = str(error).partition(": ")
+        return [Problem(("recipe", field), sentence)]
+    return []
+
+
 def network_of(study: Study, assignment: Assignment) -> Network:
     """The network of an assignment; `Infeasible` if it cannot exist."""
-    blueprint, _ = filled(study.space, assignment)
+    blueprint, _ = filled(study.space, assignment, study.spec.task)
     return checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+
+
+def place(error: Infeasible) -> Path:
+    """Where in the study's file the node stands that cannot be: `stages.0.pool` is at `blueprint.stages.0.pool`."""
+    return ("blueprint", *(int(part) if part.isdigit() else part for part in error.where.split(".")))
 
 
 def candidate(study: Study, assignment: Assignment) -> Candidate:
     """The candidate of an assignment, feasible or with the reasons why not."""
-    blueprint, recipe = filled(study.space, assignment)
+    blueprint, recipe = filled(study.space, assignment, study.spec.task)
     plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json"))
     try:
         network = checked(lower(blueprint, study.facts.shape, study.facts.outputs))

@@ -118,7 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().print_help(sys.stderr)
         return USAGE
     try:
-        return _function(parsed.command)(parsed)
+        code = _function(parsed.command)(parsed)
+        print(end="", flush=True)  # here, where a broken pipe or a full disk is still ours to tell
+        return code
     except KeyboardInterrupt:
         print("archstudy: interrupted; what was written stands, run the same command to go on", file=sys.stderr)
         return INTERRUPTED

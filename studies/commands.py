@@ -11,6 +11,7 @@ from searchspace import yamlio
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.lower import checked, lower
+from searchspace.problems import nearest
 from searchspace.sentences import problems
 from searchspace.variables import probes
 from studies import planning, screens, store
@@ -19,6 +20,7 @@ from studies.cli import DONE
 from studies.errors import NotFound
 from studies.load import from_tree, load
 from studies.store import Engine, query
+from worker.datasource import DataFacts
 
 Row = dict[str, Any]
 
@@ -54,7 +56,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Print a study, or one of its trials."""
     engine = open_store()
     row = found(engine, arguments.study)
-    study = from_tree(row["spec"], row["yaml"])
+    study = _stored(row)
     if arguments.trial is not None:
         trial = found_trial(engine, row, arguments.trial)
         epochs = query.epochs(engine, row["id"], [trial["id"]])
@@ -63,6 +65,14 @@ def show(arguments: argparse.Namespace) -> int:
     trials = query.trials(engine, row["id"])
     _print(arguments, row | {"trials": trials}, screens.study(study, row, trials))
     return DONE
+
+
+def _stored(row: Row) -> Study:
+    """The study of a row; without its data set, which may have been moved since, nothing is known of its data."""
+    try:
+        return from_tree(row["spec"], row["yaml"])
+    except ValueError:
+        return from_tree(row["spec"], row["yaml"], DataFacts((), 0, 0, ()))
 
 
 def describe(arguments: argparse.Namespace) -> int:
@@ -149,8 +159,8 @@ def _study_network(study: Study, settings: list[str]) -> Network:
     assignment = {variable.name: probes(variable.domain)[0] for variable in study.space.variables}
     for setting in settings:
         name, _, text = setting.partition("=")
-        if name not in assignment:
-            raise ValueError(f"--set {setting!r} names no variable; known are {', '.join(assignment) or 'none'}")
+        if name not in assignment or not text:
+            raise ValueError(f"--set {setting!r} sets no variable; write NAME=VALUE{nearest(name, assignment)}")
         assignment[name] = yamlio.resolve(text)
     return network_of(study, assignment)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from searchspace.cost import Cost, Infeasible, cost
 from searchspace.match import solve
+from searchspace.problems import Path
 from searchspace.space import Assignment
-from searchspace.units import human
+from searchspace.units import human, percent
 from searchspace.variables import IntRange, levels
-from studies.candidate import Study, network_of
+from studies.candidate import Study, network_of, place
 from studies.seeds import derive
 
 
@@ -20,7 +21,8 @@ from studies.seeds import derive
 class Cell:
     """One combination of factor levels. `assignment` adds the solved variable; `reason` says why it cannot be run.
 
-    `error` is the signed relative distance of the held cost from its target, None where nothing is held.
+    `error` is the signed relative distance of the held cost from its target, None where nothing is held; `where` is
+    the place in the study's file that the reason is about.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Cell:
     cost: Cost | None
     error: float | None
     reason: str | None
+    where: Path = ()
 
 
 def every_cell(study: Study) -> tuple[Cell, ...]:
@@ -52,7 +55,7 @@ def _cell(study: Study, combination: Assignment) -> Cell:
         counted = cost(network_of(study, combination))
         return Cell(name_of(combination), combination, combination, counted, None, None)
     except Infeasible as error:
-        return Cell(name_of(combination), combination, combination, None, None, str(error))
+        return Cell(name_of(combination), combination, combination, None, None, str(error), place(error))
 
 
 def _matched(study: Study, combination: Assignment) -> Cell:
@@ -71,14 +74,15 @@ def _matched(study: Study, combination: Assignment) -> Cell:
     match = solve(cost_of, domain.values(), held.target)
     assignment = {**combination, held.by: match.value}
     reason = None if abs(match.error) <= float(held.tolerance) else _miss(held, match, domain)
-    return Cell(name_of(combination), combination, assignment, costs[match.value], match.error, reason)
+    found = costs[match.value]
+    return Cell(name_of(combination), combination, assignment, found, match.error, reason, ("design", "match"))
 
 
 def _miss(held: Any, match: Any, domain: IntRange) -> str:
     end = match.value in (domain.low, domain.values()[-1])
-    cure = f"widen {held.by} beyond {match.value}" if end else "raise the tolerance"
+    cure = f"let {held.by} go beyond {match.value}, or change the target" if end else "raise the tolerance"
     return (
-        f"{human(held.target)} {held.cost} are out of reach within {held.tolerance:.3g}: the nearest is "
+        f"{human(held.target)} {held.cost} are out of reach within {percent(held.tolerance)}: the nearest is "
         f"{held.by} = {match.value} with {human(match.cost)} ({match.error:+.1%}); {cure}"
     )
 

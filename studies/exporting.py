@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from searchspace import yamlio
 from searchspace.blueprint import Blueprint
 from searchspace.cost import cost
 from searchspace.lower import lower
+from searchspace.yamldump import dump
 from studies import screens
 from studies.candidate import Study
 from studies.errors import NotFound
@@ -72,7 +72,7 @@ def _trial(engine: Engine, row: Row, number: int | None) -> Row:
 
 def _blueprint(row: Row, trial: Row) -> str:
     header = f"# trial {trial['number']} of the study {row['name']} (fingerprint {row['fingerprint']})\n"
-    return header + yamlio.dump(_without_none(trial["blueprint"]))
+    return header + dump(_without_none(trial["blueprint"]))
 
 
 def _without_none(tree: Any) -> Any:
@@ -92,7 +92,7 @@ def card(study: Study, row: Row, trial: Row) -> str:
         ["## Results", "", *(f"* {line.strip()}" for line in _results(row, trial))],
         ["## Cost for one input", "", *_costs(trial)],
         ["## Data", "", *_data(study)],
-        ["## Training", "", "```yaml", yamlio.dump(trial["recipe"]).rstrip(), "```"],
+        ["## Training", "", "```yaml", dump(trial["recipe"]).rstrip(), "```"],
         ["## Use", "", "```python", _USE, "```", "", "`model.py` needs torch and safetensors, nothing else."],
         ["## Provenance", "", *_provenance(row, trial)],
     ]

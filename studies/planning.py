@@ -71,7 +71,7 @@ def _search(study: Study) -> dict[str, Any]:
         "costs": {name: _quartiles(feasible, name) for name in ("macs", "params")},
         "trials": study.spec.budget.trials,
         "confirming": confirm.top * confirm.replicates,
-        "parallel": study.spec.budget.parallel,
+        "parallel": study.spec.budget.parallel or 1,
     }
 
 

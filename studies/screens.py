@@ -8,7 +8,7 @@ from typing import Any
 
 from searchspace.core import Network
 from searchspace.cost import cost, trace
-from searchspace.units import human
+from searchspace.units import human, percent
 from studies import analysis
 from studies.candidate import Study
 from studies.verdict import as_text, verdict
@@ -54,7 +54,8 @@ def plan(study: Study, facts: Row) -> list[str]:
     data = facts["data"]
     shape = "x".join(map(str, data["input"]))
     lines = [f"{facts['name']}: {facts['about']}".rstrip(": "), ""]
-    lines.append(f"data: {data['source']}, {data['images']} examples of {shape}, {data['outputs']} outputs")
+    images = f"{data['images']:,}" if data["images"] else "an unknown number of"
+    lines.append(f"data: {data['source']}, {images} examples of {shape}, {data['outputs']} outputs")
     return lines + (_design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts))
 
 
@@ -74,7 +75,7 @@ def _design_plan(study: Study, facts: Row) -> list[str]:
     headers = ["cell", held.by if held else "", *_COUNTS, "field", "off target", ""]
     reasons = [f"{cell['cell']}: {cell['reason']}" for cell in facts["cells"] if cell["reason"]]
     held_text = (
-        f"held: {held.cost} at {human(held.target)} within {held.tolerance:.0%}, by {held.by}"
+        f"held: {held.cost} at {human(held.target)} within {percent(float(held.tolerance))}, by {held.by}"
         if held
         else "no cost is held"
     )
@@ -92,7 +93,7 @@ def _search_plan(facts: Row) -> list[str]:
         f"assignments: {size}; of {facts['drawn']} drawn at random {facts['feasible']} ({share:.0%}) may be trained"
     ]
     lines += [f"  not: {count} because of {reason}" for reason, count in facts["reasons"].items()]
-    for name, values in facts["costs"].items():
+    for name, values in facts["costs"].items() if facts["feasible"] else ():
         lines.append(f"{name} of those (least, quartiles, most): {', '.join(human(value) for value in values)}")
     trials = f"{facts['trials']} trials, {facts['parallel']} at a time, then {facts['confirming']} to confirm the best"
     return [*lines, trials]
@@ -128,7 +129,7 @@ def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
             trial["number"],
             trial["phase"],
             trial["state"],
-            trial["value"] is not None and as_text(trial["value"], row["metric"]),
+            None if trial["value"] is None else as_text(trial["value"], row["metric"]),
         ]
         + [_count(trial["macs"]), _count(trial["params"]), f"{trial['train_seconds']:.1f} s", _named(trial)]
         for trial in ran

@@ -6,17 +6,36 @@ Recipe each time that a cell or a proposal fills them in.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from searchspace.blueprint import Spec
+from searchspace.problems import FieldError, shown
 from searchspace.units import bound, fraction, quantity
 from worker.datasource import DataSpec
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Quantity = Annotated[int | float | str, AfterValidator(quantity)]
-Fraction = Annotated[int | float | str, AfterValidator(fraction)]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(_NAME, text):
+        raise ValueError(
+            f"got {shown(text)}; write 1 to 100 of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first"
+        )
+    return text
+
+
+def _bound(text: Any) -> Any:
+    bound(text)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME})]
+Quantity = Annotated[int | float | str, BeforeValidator(quantity)]
+Fraction = Annotated[int | float | str, BeforeValidator(fraction)]
+Bound = Annotated[str, BeforeValidator(_bound)]
 TEMPLATES = ("blueprint", "recipe")
 """The sections that may hold `$variables`."""
 
@@ -32,7 +51,7 @@ class Objective(Spec):
     @model_validator(mode="after")
     def _one(self) -> Objective:
         if (self.maximize is None) == (self.minimize is None):
-            raise ValueError("an objective names one thing, {maximize: val_accuracy} or {minimize: macs}")
+            raise ValueError("an objective names one thing; write {maximize: val_accuracy} or {minimize: macs}")
         return self
 
     @property
@@ -65,7 +84,7 @@ class SearchSpec(Spec):
 
     sampler: Literal["tpe", "random"] = "tpe"
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=3)] = [Objective(maximize="val_accuracy")]
-    constraints: dict[str, Annotated[str, AfterValidator(lambda text: bound(text) and text)]] = {}
+    constraints: dict[str, Bound] = {}
     pruner: Annotated[AshaPruner | NoPruner, Field(discriminator="kind")] = NoPruner()
 
 
@@ -81,9 +100,9 @@ class MatchTo(Spec):
     @model_validator(mode="after")
     def _one(self) -> MatchTo:
         if sum(value is not None for value in (self.macs, self.params, self.activations)) != 1:
-            raise ValueError("a match holds exactly one cost; write one of macs, params, activations")
+            raise ValueError("a match holds one cost; write one of macs, params, activations, such as {macs: 2M}")
         if self.target <= 0:
-            raise ValueError(f"a match needs a cost above 0, got {self.target}")
+            raise FieldError(self.cost, f"a match needs a cost above 0, got {self.target}; write one, such as 2M")
         return self
 
     @property
@@ -133,6 +152,14 @@ class ResourcesSpec(Spec):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
 
 
+def one_question(design: Any, search: Any) -> None:
+    """A FieldError unless exactly one of the two sections is there."""
+    if design is not None and search is not None:
+        raise FieldError("search", "a study has either design: or search:, and this one has both; make two files of it")
+    if design is None and search is None:
+        raise FieldError("design", "a study needs design: (a comparison) or search: (for the best network); add one")
+
+
 class StudySpec(Spec):
     """A whole study file."""
 
@@ -154,13 +181,7 @@ class StudySpec(Spec):
 
     @model_validator(mode="after")
     def _one_question(self) -> StudySpec:
-        if (self.design is None) == (self.search is None):
-            both = self.design is not None
-            raise ValueError(
-                "a study has either design: or search:, and this one has both; split it in two files"
-                if both
-                else "a study needs design: (a controlled comparison) or search: (the best network); add one"
-            )
+        one_question(self.design, self.search)
         return self
 
     @property

@@ -10,7 +10,10 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import threading
+from collections import deque
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
@@ -34,6 +37,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 """Read by Ray in this process and in the local one: no usage reports, no change of folder, no files of Tune's."""
+QUIET = logging.CRITICAL
+"""Tune logs the traceback of every lost worker as an error; the trial's row says it in a sentence."""
 
 
 class _Bridge:
@@ -125,6 +130,14 @@ class _Scheduler(FIFOScheduler):
     def __init__(self, bridge: _Bridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bridge = bridge
+        self._new: deque[Any] = deque()
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._new.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """A new trial takes a free process. Given to one that waits for its own to start, it would end that one."""
+        return self._new.popleft() if self._new else None
 
     @_kept
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -149,15 +162,16 @@ def drive(conductor: Conductor, **config: Any) -> None:
     `config` goes to the trainable beside the job (`trainer`, `evaluator`: dotted names, for tests and benchmarks).
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray").setLevel(QUIET)
     ours = not ray.is_initialized()
-    if ours:
-        _start()
-    try:
-        _tune(conductor, config)
-    finally:
+    with redirect_stdout(sys.stderr):  # Ray prints what its raylet says; stdout is for the result
         if ours:
-            ray.shutdown()
+            _start()
+        try:
+            _tune(conductor, config)
+        finally:
+            if ours:
+                ray.shutdown()
 
 
 def _start() -> None:
@@ -170,14 +184,14 @@ def _start() -> None:
 
 def _init() -> None:
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(log_to_driver=False, logging_level=QUIET)
         return
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     ray.init(
         address="local",
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.ERROR,
+        logging_level=QUIET,
         object_store_memory=100 * 1024 * 1024,
     )
 
@@ -198,7 +212,12 @@ def _tune(conductor: Conductor, config: dict[str, Any]) -> None:
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
-        run_config=tune.RunConfig(name="tune", storage_path=str(scratch), verbose=0),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
     )
     try:
         tuner.fit()

@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from searchspace.units import human
+from searchspace.units import human, percent
 from studies.analysis import ALPHA, CellResult, Contrast, contrasts, image_error, seeds_needed, spread
 from studies.spec import StudySpec
 
 UNHELD = ("macs", "params", "activations")
 NOTABLE_SPREAD = 1.25
 """A cost that is not held and varies by more than this factor is warned of."""
+MANY_SEEDS = 100
+"""From here on the number of seeds that a difference needs is not told: nobody would train them."""
 
 
 def verdict(spec: StudySpec, results: Sequence[CellResult], images: int) -> list[str]:
-    """The verdict, one sentence a line; `images` is the size of the validation split."""
+    """The verdict, one sentence or two a line; `images` is the size of the validation split, 0 if it is not known."""
     assert spec.design is not None
     ran = [cell for cell in results if cell.values]
     if not ran:
-        return ["No trial is complete yet, so nothing can be said."]
+        return ["No trial is complete yet, so nothing can be said.", *_missing(spec, results)]
     found = contrasts(ran, spec.design.factors)
     return [
         _setting(spec, ran),
-        *(_factor(spec, factor, [one for one in found if one.factor == factor]) for factor in spec.design.factors),
+        *(_factor(spec, factor, found) for factor in spec.design.factors),
         *_limits(spec, ran, images),
         *_unheld(spec, ran),
-        *_missing(results),
+        *_missing(spec, results),
     ]
 
 
@@ -34,63 +36,94 @@ def _setting(spec: StudySpec, ran: Sequence[CellResult]) -> str:
     assert spec.design is not None
     held = spec.design.match
     seeds = sorted({len(cell.values) for cell in ran})
-    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    many = _counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     equal = (
-        "no cost is held" if held is None else f"{held.cost} held at {human(held.target)} within {held.tolerance:.0%}"
+        f"{held.cost} held at {human(held.target)} within {percent(float(held.tolerance))}"
+        if held
+        else "no cost is held"
     )
-    return f"{len(ran)} cells, {many} seeds each, {equal}; {spec.objective.target} of the last epoch."
+    over = ", averaged over the other factors" if len(spec.design.factors) > 1 else ""
+    compared = f"Compared is {spec.objective.target} of the last epoch, seed by seed{over}"
+    return f"{_counted(len(ran), 'cell')} of {many}, {equal}. {compared}; in brackets 95 % intervals."
 
 
-def _factor(spec: StudySpec, factor: str, found: Sequence[Contrast]) -> str:
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _factor(spec: StudySpec, factor: str, every: Sequence[Contrast]) -> str:
+    """What is said of one factor; `every` holds the contrasts of all, over which Holm's correction was made."""
+    found = [one for one in every if one.factor == factor]
     told = [one for one in found if one.p is not None]
+    if not found:
+        return f"{factor}: no two complete cells with a common seed differ in it alone, so nothing can be compared."
     if not told:
         return f"{factor}: one seed says nothing of the noise; raise design.replicates to 3 or more."
     clear = [one for one in told if one.p is not None and one.p < ALPHA]
-    if clear:
-        return f"{factor}: " + "; ".join(_clear(spec, one) for one in clear) + "."
-    widest = max(told, key=lambda one: abs(one.difference.mean))
-    shown = f"the largest is {_shown(spec, widest)}"
-    return f"{factor}: no difference that these seeds can tell; {shown}. {_settle(spec, widest)}"
+    if not clear:
+        return _nothing(spec, factor, told, sum(one.p is not None for one in every))
+    rest = [f"{one.high} and {one.low} are not told apart" for one in told if one not in clear]
+    return f"{factor}: {'; '.join([_clear(spec, one) for one in clear] + rest)}."
 
 
 def _clear(spec: StudySpec, one: Contrast) -> str:
+    """`4 is better than 1 by 1.52 points [1.40, 1.64]`; the interval leaves zero out, or Holm would not let it pass."""
     better = (one.difference.mean > 0) == (spec.objective.direction == "maximize")
-    return f"{one.high} is {'better' if better else 'worse'} than {one.low}, by {_shown(spec, one)}"
+    size, *ends = (abs(value or 0.0) for value in (one.difference.mean, one.difference.low, one.difference.high))
+    low, high = (_number(spec, end) for end in sorted(ends))
+    word = "better" if better else "worse"
+    return f"{one.high} is {word} than {one.low} by {_number(spec, size)}{_unit(spec)} [{low}, {high}]"
 
 
-def _shown(spec: StudySpec, one: Contrast) -> str:
-    scale, unit = _scale(spec)
-    half = one.difference.half_width or 0.0
-    low, high = (one.difference.mean - half) * scale, (one.difference.mean + half) * scale
-    pair = f"{one.factor} {one.high} against {one.low}: "
-    return f"{pair}{one.difference.mean * scale:+.2f}{unit} [{low:+.2f}, {high:+.2f}], n = {one.difference.n}"
+def _nothing(spec: StudySpec, factor: str, told: Sequence[Contrast], tests: int) -> str:
+    widest = max(told, key=lambda one: abs(one.difference.mean))
+    mean, low, high = (
+        _number(spec, value or 0.0, "+")
+        for value in (widest.difference.mean, widest.difference.low, widest.difference.high)
+    )
+    largest = f"{widest.high} against {widest.low}, {mean}{_unit(spec)} [{low}, {high}]"
+    beside = (widest.difference.low or 0.0) * (widest.difference.high or 0.0) > 0 and widest.difference.deviation
+    corrected = f" (which leaves zero out, but not after Holm's correction for {tests} contrasts)" if beside else ""
+    which = "the largest contrast is " if len(told) > 1 else ""
+    none = (
+        f"no difference that {_counted(widest.difference.n, 'seed')} can tell, which does not show that there is none"
+    )
+    return f"{factor}: {none}; {which}{largest}{corrected}. {_settle(spec, widest)}"
 
 
 def _settle(spec: StudySpec, one: Contrast) -> str:
-    if not one.difference.deviation or not one.difference.mean:
-        return "More seeds would tell."
-    scale, unit = _scale(spec)
-    size = abs(one.difference.mean)
-    needed = seeds_needed(one.difference.deviation, size)
-    return f"If a difference of {size * scale:.2f}{unit} is real, about {needed} seeds would show it (80 % power)."
+    size, deviation = abs(one.difference.mean), one.difference.deviation or 0.0
+    if deviation <= 1e-12 * size:
+        return "The seeds agree to the last digit, so their noise cannot be judged; add seeds."
+    needed = seeds_needed(deviation, size) if size else MANY_SEEDS
+    if needed >= MANY_SEEDS:
+        return f"More than {MANY_SEEDS} seeds would be needed to show a difference so small."
+    shown = f"{_number(spec, size)}{_unit(spec)}"
+    return (
+        f"If {shown} is the true difference, about {needed} seeds would show it (80 % power, at the spread seen here)."
+    )
 
 
-def _scale(spec: StudySpec) -> tuple[float, str]:
-    return (100.0, " points") if "accuracy" in spec.objective.target else (1.0, "")
+def _number(spec: StudySpec, value: float, sign: str = "") -> str:
+    """Points of accuracy with two decimals, anything else with three digits."""
+    return f"{value * 100:{sign}.2f}" if _unit(spec) else f"{value:{sign}.3g}"
+
+
+def _unit(spec: StudySpec) -> str:
+    return " points" if "accuracy" in spec.objective.target else ""
 
 
 def _limits(spec: StudySpec, ran: Sequence[CellResult], images: int) -> list[str]:
     """Seeds are not images: what the size of the validation split leaves open."""
     text = "Intervals cover the seeds, not the sampling of images, and hold for this data, recipe and range alone."
-    if "accuracy" not in spec.objective.target:
+    if not _unit(spec) or not images:
         return [text]
     means = [cell.estimate.mean for cell in ran if cell.estimate]
-    error = image_error(max(means), images)
-    gap = max(means) - min(means)
-    text += f" With {images} validation images an accuracy near {max(means):.1%} has a standard error of"
+    error, gap = image_error(max(means), images), max(means) - min(means)
+    text += f" With {images} validation images an accuracy of {max(means):.1%} has a standard error of"
     text += f" {error * 100:.2f} points"
-    if gap < 2 * error:
-        return [text + f", and all cells lie within {gap * 100:.2f}: this data cannot rank them."]
+    if len(means) > 1 and gap < 2 * error:
+        text += f", and the cells' means lie within {gap * 100:.2f}: other images could rank them otherwise"
     return [text + "."]
 
 
@@ -98,16 +131,25 @@ def _unheld(spec: StudySpec, ran: Sequence[CellResult]) -> list[str]:
     assert spec.design is not None
     held = spec.design.match.cost if spec.design.match else None
     wide = [
-        f"{cost} by {spread(ran, cost):.2f}x" for cost in UNHELD if cost != held and spread(ran, cost) > NOTABLE_SPREAD
+        f"{cost} {spread(ran, cost):.2f}-fold" for cost in UNHELD if cost != held and spread(ran, cost) > NOTABLE_SPREAD
     ]
-    return [f"Not held, and varying over the cells: {', '.join(wide)}."] if wide else []
+    return [f"Not held, so perhaps a part of any effect; over the cells vary {', '.join(wide)}."] if wide else []
 
 
-def _missing(results: Sequence[CellResult]) -> list[str]:
+def _missing(spec: StudySpec, results: Sequence[CellResult]) -> list[str]:
+    """What is not there: impossible cells, failed trials, and trials still to come."""
+    assert spec.design is not None
+    possible = [cell for cell in results if not cell.reason]
     impossible = [f"{cell.name} ({cell.reason})" for cell in results if cell.reason]
-    failed = [f"{cell.name} ({cell.failures})" for cell in results if cell.failures]
+    failed = [f"{cell.name} ({cell.failures})" for cell in possible if cell.failures]
+    complete, wanted = sum(len(cell.values) for cell in possible), len(possible) * spec.design.replicates
     told = [f"Cells that could not be: {'; '.join(impossible)}."] if impossible else []
-    return told + ([f"Failed trials, which are not missing at random: {', '.join(failed)}."] if failed else [])
+    told += [f"Failed trials, which are not missing at random: {', '.join(failed)}."] if failed else []
+    if 0 < complete < wanted:
+        told.append(
+            f"{complete} of {wanted} trials are complete; contrasts use the seeds and cells that both levels have."
+        )
+    return told
 
 
 def as_text(value: Any, metric: str) -> str:

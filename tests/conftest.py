@@ -11,7 +11,9 @@ import pytest
 
 from studies.candidate import Study
 from studies.load import load
-from studies.store import Engine, connect
+from studies.store import Engine, connect, query
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `trainers`, which the workers of Ray import too
 
 # Before torch and Ray are imported: both read these once. Child processes inherit them.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -43,6 +45,11 @@ DESIGN: dict[str, Any] = {
     "recipe": {"epochs": 2, "batch_size": 256},
 }
 
+LASTING = ("number", "phase", "state", "cell", "replicate", "seed", "assignment", "blueprint", "recipe", "key")
+LASTING += ("repeat_of", "params", "macs", "activations", "costs", "value", "metrics", "test_metrics")
+LASTING += ("failure_kind", "reason", "brain")
+EPOCH = ("number", "epoch", "value", "metrics")
+
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., Study]:
@@ -70,9 +77,8 @@ def local_ray() -> Iterator[None]:
     """A Ray of two CPUs in this process, whose workers can import the modules of this folder by their bare names."""
     import ray
 
-    before = os.environ.get("PYTHONPATH")
-    here = str(Path(__file__).parent)
-    os.environ["PYTHONPATH"] = here if before is None else os.pathsep.join([here, before])
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     ray.init(
         address="local",
         num_cpus=2,
@@ -82,8 +88,19 @@ def local_ray() -> Iterator[None]:
     )
     yield
     ray.shutdown()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
-    assert "ray" in sys.modules
+    monkeypatch.undo()
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Engine], dict[str, Any]]:
+    """Reads all that must be the same however often a study was interrupted: not times, attempts and places."""
+
+    def read(engine: Engine, name: str = "tiny") -> dict[str, Any]:
+        study = query.find_study(engine, name)
+        assert study is not None
+        trials = query.trials(engine, study["id"], columns=LASTING)
+        epochs = [[row[part] for part in EPOCH] for row in query.epochs(engine, study["id"])]
+        ended = {part: study[part] for part in ("state", "note", "conclusion")}
+        return {**ended, "trials": trials, "epochs": epochs}
+
+    return read

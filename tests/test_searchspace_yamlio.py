@@ -8,7 +8,8 @@ import pytest
 
 from searchspace import yamlio
 from searchspace.problems import Problem, SpecError
-from searchspace.yamlio import dump, load, locate, placed, read
+from searchspace.yamldump import dump
+from searchspace.yamlio import load, locate, placed, read
 
 EXAMPLES = sorted((pathlib.Path(__file__).parent.parent / "studies" / "examples").glob("*.yaml"))
 

@@ -1,0 +1,103 @@
+"""TODO claim."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from statistics import median
+
+from support.sides import ROOT, Figures, machine, rounds, table
+
+EXAMPLE = ROOT / "studies/examples/search-digits.yaml"
+NAMES = {
+    "ours": "archstudy",
+    "stock": "stock",
+    "reused": "stock, reuse_actors=True",
+}
+
+
+def main() -> None:
+    """All sides, taking turns, and one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (default: 3)")
+    parser.add_argument("--sides", nargs="+", choices=list(NAMES), default=list(NAMES), help="which (default: all)")
+    parser.add_argument("--only", choices=list(NAMES), help="one side, once, as JSON")
+    asked = parser.parse_args()
+    if asked.only:
+        print(json.dumps(side(asked.only)))
+        return
+    print(report(rounds(asked.rounds, {name: [__file__, f"--only={name}"] for name in asked.sides})))
+
+
+def side(name: str) -> Figures:
+    """What one side took and found, measured in this process."""
+    from studies.load import load
+
+    if name == "ours":
+        return ours()
+    from support.stock_digits import search
+
+    budget = load(EXAMPLE).spec.budget
+    return search(budget.trials, budget.parallel or 1, reuse_actors=name == "reused")
+
+
+def ours() -> Figures:
+    """The example as `archstudy run` runs it; the time ends with the last trial of the search, before confirming."""
+    from studies import store, tune
+    from studies.load import load
+    from studies.progress import silent
+    from studies.run import run
+    from studies.store import query
+
+    engine = store.connect("sqlite:///search.db")
+    began = time.time()
+    study = run(load(EXAMPLE), engine, Path("files").absolute(), tune.drive, silent).study
+    every = query.trials(engine, study["id"])
+    rows = [row for row in every if row["phase"] == "search"]
+    trained = [row for row in rows if row["started_at"] is not None]
+    epochs = query.epochs(engine, study["id"], [row["id"] for row in trained])
+    engine.dispose()
+    last = max(row["finished_at"] for row in trained)
+    return {
+        "seconds": last - began,
+        "seconds_after_start": last - min(row["started_at"] for row in trained),
+        "trained": len(trained),
+        "proposals": len(rows),
+        "epochs": len(epochs),
+        "best": max(row["value"] for row in trained if row["state"] == "complete"),
+        "whole": max(row["finished_at"] for row in every) - began,
+    }
+
+
+def report(told: dict[str, list[Figures]]) -> str:
+    """Medians over the rounds; the ratios are medians of each round's."""
+    rows = [(NAMES[name], len(all_), *_columns(all_)) for name, all_ in told.items()]
+    head = ("", "rounds", "trials an hour", "after Ray's start", "s", "proposals", "trained", "epochs", "best accuracy")
+    text = f"{machine()}\n\n{table(head, *rows)}\n"
+    for name in [name for name in told if "ours" in told and name != "ours"]:
+        both, after = (
+            median(_rate(a, key) / _rate(b, key) for a, b in zip(told["ours"], told[name], strict=True))
+            for key in ("seconds", "seconds_after_start")
+        )
+        text += f"\narchstudy / {NAMES[name]}: {both:.1f} times the trials an hour, {after:.1f} after Ray's start"
+    if "ours" in told:
+        whole = median(one["whole"] for one in told["ours"])
+        text += f"\narchstudy goes on to confirm its best three on fresh seeds: {whole:.0f} s in all"
+    return text
+
+
+def _columns(all_: list[Figures]) -> tuple[str, ...]:
+    middle = {key: median(one[key] for one in all_) for key in all_[0]}
+    rates = [f"{median(_rate(one, key) for one in all_):.0f}" for key in ("seconds", "seconds_after_start")]
+    counts = [f"{middle[key]:.0f}" for key in ("seconds", "proposals", "trained", "epochs")]
+    return (*rates, *counts, f"{100 * middle['best']:.1f} %")
+
+
+def _rate(one: Figures, key: str) -> float:
+    return 3600 * one["trained"] / one[key]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The page of a design study: what each factor does, with intervals, every seed, what the cells cost, the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts, data
+from dashboard.parts import chart, chosen_study, header, living, page
+from dashboard.words import literal, percent
+from studies import analysis
+from studies.load import from_tree
+from studies.verdict import verdict
+
+Row = dict[str, Any]
+IN_A_ROW = 3
+
+
+def show(url: str) -> None:
+    """The design study that the URL names."""
+    study = chosen_study(url)
+    if study is None:
+        return
+    header(study, "design")
+    if study["kind"] != "design":
+        st.info("This study is a search: it has no factors to compare. Its trials are on its own page.")
+        return
+    living(study, lambda: _body(url, study))
+
+
+def _body(url: str, before: Row) -> None:
+    study = data.study(url, before["name"])
+    if study is None or study["state"] != before["state"]:
+        st.rerun()
+    factors = study["spec"]["design"]["factors"]
+    results = analysis.cells(data.trials(url, study["id"], "design"), factors)
+    drawn = charts.panels(results, factors, study["metric"])
+    if not drawn:
+        st.caption("No trial is complete yet; the chart appears with the first.")
+        return
+    _panels(drawn, factors, study["metric"])
+    _verdict(study, results)
+    _cells(study, results)
+
+
+def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str) -> None:
+    """The panels side by side, below each other on a phone; one vertical range for all."""
+    st.subheader(literal(f"{metric} over {', '.join(factors)}"), anchor=False)
+    for start in range(0, len(drawn), IN_A_ROW):
+        group = drawn[start : start + IN_A_ROW]
+        for column, (title, one) in zip(st.columns(len(group), gap="medium"), group, strict=True):
+            with column:
+                if title:
+                    st.markdown(f"**{literal(title)}**")
+                chart(one, f"{metric} over {factors[0]}{f', {title}' if title else ''}: means, intervals and seeds")
+    st.caption("Full dots: means. Open dots: every seed. Band: the mean's 95 % interval over the seeds.")
+
+
+def _verdict(study: Row, results: list[analysis.CellResult]) -> None:
+    """The sentences that the data support; without its data set a study has none of the size of its validation part."""
+    try:
+        whole = from_tree(study["spec"], study["yaml"])
+    except (ValueError, OSError) as error:
+        st.caption(f"There is no verdict here: {literal(str(error))}")
+        return
+    st.subheader("What these data say", anchor=False)
+    st.markdown(
+        "\n".join(f"* {literal(line)}" for line in verdict(whole.spec, results, max(whole.facts.validation, 1)))
+    )
+
+
+def _cells(study: Row, results: list[analysis.CellResult]) -> None:
+    st.subheader("Cells", anchor=False)
+    rows = [cell_row(result, study["spec"]["design"].get("match")) for result in results]
+    metric, column = study["metric"], st.column_config
+    form = "percent" if percent(metric) else "%.4g"
+    configuration = {
+        "mean": column.NumberColumn(f"mean {metric}", format=form),
+        "half": column.NumberColumn("± (95 %)", format=form, help="half the width of the interval"),
+        "seeds": column.NumberColumn(width="small"),
+        "macs": column.NumberColumn("MACs", format="localized"),
+        "params": column.NumberColumn(format="localized"),
+        "activations": column.NumberColumn(format="localized"),
+    }
+    st.dataframe(rows, hide_index=True, column_config=configuration, height="content", placeholder="", alt="the cells")
+    held = study["spec"]["design"].get("match")
+    solved = held and f"Solved for equal cost: {literal(held['by'])}. The other costs are not held."
+    st.caption(solved or "No cost is held equal.")
+
+
+def cell_row(result: analysis.CellResult, match: Row | None) -> Row:
+    """A cell as a line of the table: levels, what was solved, mean and interval, every cost, why it has none."""
+    told = result.estimate
+    solved = {match["by"]: result.assignment.get(match["by"])} if match else {}
+    values = {"mean": told and told.mean, "half": told and told.half_width, "seeds": len(result.values)}
+    failed = f"{result.failures} failed" if result.failures else ""
+    return {**result.levels, **solved, **values, **result.costs, "note": result.reason or failed}
+
+
+if __name__ == "__main__":
+    page(show)

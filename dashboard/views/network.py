@@ -1,0 +1,136 @@
+"""The page of one trial: its network drawn, what it costs layer by layer, its epochs and its settings."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import streamlit as st
+
+from dashboard import charts, data
+from dashboard.parts import chart, chosen_study, header, link, living, page, tiles
+from dashboard.words import duration, literal, shown
+from searchspace.blueprint import Blueprint
+from searchspace.core import Network
+from searchspace.cost import trace
+from searchspace.draw import svg
+from searchspace.lower import checked, lower
+from searchspace.units import human
+from studies.load import from_tree
+
+Row = dict[str, Any]
+
+
+def show(url: str) -> None:
+    """The trial that the URL names, or the study's winner or best."""
+    study = chosen_study(url)
+    if study is None:
+        return
+    asked = st.query_params.get("trial")
+    number = int(asked) if asked and asked.isdecimal() and len(asked) < 10 else None if asked else _first(url, study)
+    trial = data.trial(url, study["id"], number) if number is not None else None
+    header(study, "network", trial["number"] if trial else None)
+    if trial is None:
+        named = f"has no trial {literal(repr(asked))}" if asked else "has no trial yet"
+        st.warning(f"This study {named}.", icon=":material/search:")
+        link("study", "Its trials", ":material/show_chart:", study=study["name"])
+        return
+    running = trial["state"] in ("queued", "running")
+    living(study if running else study | {"state": "complete"}, lambda: _body(url, study, trial))
+
+
+def _first(url: str, study: Row) -> int | None:
+    """The winner, else the best trial, else the newest."""
+    won = study["conclusion"] or {}
+    best = data.progress(url, study["id"], study["direction"])["best"]
+    newest = data.latest(url, study["id"], 1)
+    return won.get("trial", best["number"] if best else newest[0]["number"] if newest else None)
+
+
+def _body(url: str, study: Row, before: Row) -> None:
+    trial = data.trial(url, study["id"], before["number"])
+    if trial is None or (trial["state"] != before["state"] and before["state"] == "running"):
+        st.rerun()
+    _numbers(study, trial)
+    if trial["reason"]:
+        st.warning(literal(trial["reason"]), icon=":material/info:")
+    net = network(study, trial)
+    if isinstance(net, str):
+        st.caption(f"The network cannot be drawn: {literal(net)}")
+    else:
+        _drawing(net)
+    _epochs(url, study, trial)
+    if not isinstance(net, str):
+        _layers(net)
+    _settings(trial)
+
+
+def _numbers(study: Row, trial: Row) -> None:
+    tiles(
+        {
+            study["metric"]: (shown(trial["value"], study["metric"]), "of its last epoch"),
+            "State": (trial["state"], f"phase: {trial['phase']}"),
+            "MACs": (human(trial["macs"]) if trial["macs"] else "–", "multiply-adds for one input"),
+            "Parameters": (human(trial["params"]) if trial["params"] else "–", ""),
+            "Activations": (human(trial["activations"]) if trial["activations"] else "–", "for one input"),
+            "Training time": (duration(trial["train_seconds"]), ""),
+        }
+    )
+
+
+def network(study: Row, trial: Row) -> Network | str:
+    """The trial's network, or the reason why there is none to be drawn."""
+    try:
+        facts = from_tree(study["spec"], study["yaml"]).facts
+        return checked(lower(Blueprint.model_validate(trial["blueprint"]), facts.shape, facts.outputs))
+    except (ValueError, OSError) as error:
+        return str(error).splitlines()[0]
+
+
+def _drawing(net: Network) -> None:
+    """The figure at its own size; where it is wider than the screen it scrolls."""
+    picture = base64.b64encode(svg(net).encode()).decode()
+    style = "max-width:none;height:auto;display:block"
+    image = f'<img alt="the network as a figure" style="{style}" src="data:image/svg+xml;base64,{picture}">'
+    st.html(f'<div class="network" style="overflow-x:auto;padding-bottom:6px" tabindex="0">{image}</div>')
+
+
+def _epochs(url: str, study: Row, trial: Row) -> None:
+    rows = data.epochs(url, study["id"], trial["id"])
+    st.subheader("Epochs", anchor=False)
+    if not rows:
+        st.caption("No epoch is finished.")
+        return
+    names = sorted({name for row in rows for name in row["metrics"]})
+    pairs = list(dict.fromkeys(name.partition("_")[2] for name in names))
+    for column, pair in zip(st.columns(max(len(pairs), 2), gap="medium"), pairs, strict=False):
+        with column:
+            theirs = [name for name in names if name.partition("_")[2] == pair]
+            chart(charts.parts(rows, theirs, pair), f"{', '.join(theirs)} over the epochs")
+
+
+def _layers(net: Network) -> None:
+    st.subheader("Layers", anchor=False)
+    rows = [
+        {"layer": one.name, "kind": type(one.node).__name__.lower(), "output": "×".join(map(str, one.out_shape))}
+        | {"params": one.params, "macs": one.macs, "field": "×".join(map(str, one.field))}
+        for one in trace(net)
+    ]
+    column = st.column_config
+    configuration = {
+        "layer": column.TextColumn(width="large"),
+        "params": column.NumberColumn(format="localized"),
+        "macs": column.NumberColumn("MACs", format="localized"),
+        "field": column.TextColumn("receptive field"),
+    }
+    st.dataframe(rows, hide_index=True, column_config=configuration, alt="the layers of the network")
+
+
+def _settings(trial: Row) -> None:
+    with st.expander("Settings: assignment, blueprint, recipe, seed", icon=":material/tune:"):
+        names = ("assignment", "seed", "replicate", "attempts", "place", "blueprint", "recipe")
+        st.json({name: trial[name] for name in names}, expanded=2)
+
+
+if __name__ == "__main__":
+    page(show)

@@ -1,0 +1,64 @@
+"""The blueprint's models: what stands where nothing is said, and the limits of every number."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from searchspace.blueprint import Blueprint, Head, NormSpec, PlainStage, ResidualStage
+
+
+def stage(**fields: Any) -> Any:
+    return Blueprint.model_validate({"stages": [{"block": "plain", "width": 8, **fields}]}).stages[0]
+
+
+def test_what_stands_where_nothing_is_said() -> None:
+    assert stage() == PlainStage(block="plain", width=8, repeat=1, kernel=3, stride=1, norm=None, activation="relu")
+    assert stage(block="residual") == ResidualStage(block="residual", width=8)
+    assert NormSpec() == NormSpec(kind="batch", place="before_activation", groups=1)
+    assert Head() == Head(pool="average", hidden=(), dropout=0.0)
+
+
+def test_lists_become_tuples_and_nothing_can_be_changed() -> None:
+    made = stage(kernel=[3, 1])
+    assert made.kernel == (3, 1)
+    with pytest.raises(ValidationError, match="frozen"):
+        made.width = 3
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no width": ({"width": 0}, "greater than or equal to 1"),
+    "a wide one": ({"width": 65_537}, "less than or equal to 65536"),
+    "true is no number": ({"width": True}, "valid integer"),
+    "text is no number": ({"width": "8"}, "valid integer"),
+    "a float is no whole number": ({"width": 8.0}, "valid integer"),
+    "too many": ({"repeat": 1_001}, "less than or equal to 1000"),
+    "four axes": ({"kernel": [3, 3, 3, 3]}, "at most 3 items"),
+    "no axes": ({"kernel": []}, "at least 1 item"),
+    "a kernel of nothing": ({"kernel": [3, 0]}, "greater than or equal to 1"),
+    "activation": ({"activation": "rellu"}, "relu"),
+    "unknown": ({"kernal": 3}, "Extra inputs"),
+}
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG.values(), ids=WRONG)
+def test_limits(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        stage(**fields)
+
+
+@pytest.mark.parametrize("stages", [[], [{"block": "plain", "width": 1}] * 65], ids=["none", "65"])
+def test_a_network_has_1_to_64_stages(stages: list[Any]) -> None:
+    with pytest.raises(ValidationError, match=r"items? after validation"):
+        Blueprint.model_validate({"stages": stages})
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_dropout_is_below_1(dropout: float) -> None:
+    with pytest.raises(ValidationError, match="than"):
+        Head(dropout=dropout)
+
+
+def test_a_blueprint_survives_json() -> None:
+    made = Blueprint.model_validate({"stages": [{"block": "residual", "width": 8, "kernel": [3, 5], "pool": {}}]})
+    assert Blueprint.model_validate(made.model_dump(mode="json")) == made

@@ -1,0 +1,83 @@
+"""Spaces: named, derived and inline variables, what they are filled in with, and every mistake at its place."""
+
+from typing import Any
+
+import pytest
+
+from searchspace.problems import UNKNOWN, SpecError
+from searchspace.space import search_space, survey, texts
+from searchspace.variables import Choice, IntRange, Variable
+
+TEMPLATES: dict[str, Any] = {"blueprint": {"stages": [{"width": "$wide", "kernel": {"choice": [3, 5]}}]}, "recipe": {}}
+DECLARED: dict[str, Any] = {"wide": "2 * $width", "width": {"int": [4, 64]}, "four": 4}
+
+
+def test_a_space_has_named_derived_and_inline_variables() -> None:
+    space = search_space(DECLARED, TEMPLATES)
+    kernel = ("blueprint", "stages", 0, "kernel")
+    assert space.variables == (
+        Variable("width", IntRange(4, 64), ("variables", "width")),
+        Variable("blueprint_stages_0_kernel", Choice((3, 5)), kernel),
+    )
+    assert dict(space.derived) == {"wide": "2 * $width", "four": 4}
+    assert space["width"].domain == IntRange(4, 64)
+    filled = space.resolve({"width": 8, "blueprint_stages_0_kernel": 5})
+    assert filled == {"blueprint": {"stages": [{"width": 16, "kernel": 5}]}, "recipe": {}}
+
+
+def test_derived_variables_may_be_declared_in_any_order_and_be_of_any_type() -> None:
+    declared = {"a": "$b + 1", "b": "$c * 2", "c": {"int": [1, 9]}, "on": True, "kind": "plain"}
+    templates = {"blueprint": {"x": ["$a", "$on", "$kind", "$kind of text"]}}
+    with pytest.raises(SpecError, match=r"^blueprint.x.3: cannot read '\$kind of text'"):
+        search_space(declared, templates).resolve({"c": 3})
+    templates["blueprint"]["x"].pop()
+    assert search_space(declared, templates).resolve({"c": 3})["blueprint"]["x"] == [7, True, "plain"]
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
+    "undefined": ({"width": {"int": [1, 2]}}, "$widht", ["t.x: $widht is not defined; did you mean $width (defined: "]),
+    "undefined in a derived one": ({"a": "$b"}, "$a", ["variables.a: $b is not defined; declare it under 'variables'"]),
+    "a circle": (
+        {"a": "$b", "b": "$c", "c": "$a + 1"},
+        "$a",
+        ["variables.a: variables go in a circle: "],
+    ),
+    "of itself": ({"a": "2 * $a"}, "$a", ["variables.a: variables go in a circle: a -> a; give one of them a domain"]),
+    "name": ({"a-b": {"int": [1, 2]}}, 1, ["variables.a-b: 'a-b' is no name; use letters, digits and _, a letter"]),
+    "not ASCII": ({"größe": {"int": [1, 2]}}, 1, ["variables.größe: 'größe' is no name"]),
+    "a list": ({"a": [1, 2]}, "$a", ["variables.a: a list is no domain; write {choice: [1, 2]}"]),
+    "bad domains, named and inline": (
+        {"a": {"int": [2, 1]}, "b": {"choice": []}},
+        ["$a", "$b", {"choice": [1, 1]}],
+        ["variables.a: the range", "variables.b: a choice is", "t.x.2: the option 1 stands twice"],
+    ),
+    "a typo in a domain": ({"a": {"itn": [1, 2]}}, "$a", ["variables.a.itn: unknown field 'itn', did you mean 'int'?"]),
+}
+
+
+@pytest.mark.parametrize(("declared", "template", "lines"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(declared: dict[str, Any], template: Any, lines: list[str]) -> None:
+    with pytest.raises(SpecError, match=r"variables|t\.x") as caught:
+        search_space(declared, {"t": {"x": template}})
+    found = str(caught.value).splitlines()
+    assert len(found) == len(lines), "what follows from a mistake is no mistake of its own"
+    assert all(line.startswith(start) for line, start in zip(found, lines, strict=True)), found
+
+
+def test_what_cannot_be_told_is_unknown_and_the_rest_stands() -> None:
+    declared = {"bad": {"int": [2, 1]}, "worse": "$bad + 1", "good": {"int": [1, 2]}}
+    space, problems = survey(declared, {"t": {"x": ["$worse", "$good", {"y": "$bad"}]}})
+    assert len(problems) == 1
+    assert space.names == ("good",)
+    assert space.templates == {"t": {"x": [UNKNOWN, "$good", {"y": UNKNOWN}]}}
+
+
+def test_a_derived_variable_that_cannot_be_computed() -> None:
+    space = search_space({"a": {"int": [0, 2]}, "b": "6 // $a"}, {"t": {"x": "$b"}})
+    assert space.resolve({"a": 2}) == {"t": {"x": 3}}
+    with pytest.raises(SpecError, match=r"^variables.b: cannot compute '6 // \$a': it divides by zero; change"):
+        space.resolve({"a": 0})
+
+
+def test_texts() -> None:
+    assert list(texts({"a": ["x", {"b": "y"}], "c": 3})) == [(("a", 0), "x"), (("a", 1, "b"), "y")]

@@ -1,0 +1,135 @@
+"""What commands print: tables that line up, numbers as people read them, rows with holes in them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from searchspace.blueprint import Blueprint
+from searchspace.lower import lower
+from studies import screens
+from studies.candidate import Study, candidate
+from studies.search import described
+
+
+def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
+    lines = screens.table(["name", "n"], [["a", 5], ["bcdef", 12], ["c", None]])
+    assert lines == ["name    n", "-----  --", "a       5", "bcdef  12", "c"]
+    assert screens.table(["a"], []) == ["a", "-"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "metric", "text"),
+    [
+        (0.98612, 0.0042, "val_accuracy", "98.61 % +- 0.42"),
+        (0.98612, None, "val_accuracy", "98.61 % (n = 1)"),
+        (0.01234, 0.00123, "val_mae", "0.01234 +- 0.0012"),
+    ],
+)
+def test_intervals(mean: float, half: float | None, metric: str, text: str) -> None:
+    assert screens.interval(mean, half, metric) == text
+
+
+def test_an_assignment() -> None:
+    assert screens.assignment({"depth": 2, "lr": 0.081234, "block": "plain"}) == "depth=2 lr=0.0812 block=plain"
+
+
+def row(**more: Any) -> dict[str, Any]:
+    """A search trial's row."""
+    base = {"number": 0, "phase": "search", "state": "complete", "value": 0.9, "macs": 1_000, "params": 10}
+    base |= {"train_seconds": 1.25, "failure_kind": None, "reason": None, "repeat_of": None, "seed": 7, "cell": None}
+    return {**base, "assignment": {"width": 4}, "attempts": 1, **more}
+
+
+STUDY = {
+    "name": "tiny",
+    "kind": "search",
+    "state": "running",
+    "note": None,
+    "metric": "val_accuracy",
+    "conclusion": None,
+}
+
+
+def test_a_study_with_trials_of_every_kind(tiny: Callable[..., Study]) -> None:
+    trials = [
+        row(),
+        row(number=1, state="running", value=None),
+        row(number=2, state="failed", value=None, failure_kind="diverged", reason="the loss is nan"),
+        row(number=3, repeat_of=0),
+        row(number=4, state="infeasible", value=None, macs=None, params=None),
+        row(number=5, phase="confirm", cell="0", seed=9),
+    ]
+    lines = screens.study(tiny(), STUDY, trials)
+    text = "\n".join(lines)
+    assert lines[0] == "tiny (search, running)"
+    assert "False" not in text
+    assert "None" not in text
+    assert "diverged: the loss is nan" in text
+    assert "the same as trial 0" in text
+    assert "trial 0 again, width=4 seed 9" in text
+    assert "and 1 proposals that were counted and not trained" in text
+    assert "no winner yet" in text
+
+
+CONCLUSION: dict[str, Any] = {
+    "metric": "val_accuracy", "trial": 3, "assignment": {"width": 4}, "search_value": 0.95, "optimism": 0.02,
+    "fresh": {"n": 3, "mean": 0.93, "half_width": 0.01}, "costs": {"params": 1200, "macs": 2_000_000},
+    "test": {"test_accuracy": {"n": 3, "mean": 0.92, "half_width": 0.02}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "optimism", "words"),
+    [
+        ("val_accuracy", 0.02, "optimistic by 2.00 points"),
+        ("val_accuracy", -0.02, "pessimistic by 2.00 points"),
+        ("val_accuracy", 0.0, "exact"),
+        ("val_mae", -0.02, "optimistic by 0.02"),
+        ("val_mae", 0.02, "pessimistic by 0.02"),
+    ],
+)
+def test_an_honest_winner(metric: str, optimism: float, words: str) -> None:
+    text = "\n".join(screens.winner({"conclusion": {**CONCLUSION, "metric": metric, "optimism": optimism}}))
+    assert f"so the search was {words}" in text
+    assert "winner: trial 3: width=4" in text
+    assert "test_accuracy: 92.00 % +- 2.00 (read once, n = 3 seeds)" in text
+    assert "cost: 1.20 k params, 2.00 M macs for one input" in text
+
+
+def test_a_design_with_cells_that_have_no_value(tiny: Callable[..., Study]) -> None:
+    study = tiny("design")
+    rows = []
+    for number, (width, kernel) in enumerate((w, k) for w in (2, 3, 4) for k in (1, 3)):
+        made = described(candidate(study, {"width": width, "kernel": kernel}))
+        value = 0.9 + width / 100 if width < 4 else None
+        rows.append(row(**made, cell=f"width={width}, kernel={kernel}", phase="design", number=number, value=value,
+                        replicate=0, state="complete" if value else "queued"))  # fmt: skip
+    text = "\n".join(screens.design(study, rows))
+    assert "kernel 1" in text
+    assert "width 4" in text
+    assert "92.00 % (n = 1)" in text
+    assert "4 of 12 trials are complete" in text
+
+
+def test_one_trial() -> None:
+    epochs = [
+        {"epoch": 1, "metrics": {"val_accuracy": 0.5, "val_loss": 1.25}},
+        {"epoch": 2, "metrics": {"val_loss": "nan"}},
+    ]
+    lines = screens.trial(None, STUDY, row(), epochs)  # type: ignore[arg-type]
+    assert lines[0] == "trial 0 of tiny (search, complete, attempts: 1)"
+    assert [line.split() for line in lines[-2:]] == [["1", "50.00", "%", "1.25"], ["2", "nan"]]
+    assert screens.trial(None, STUDY, row(reason="why"), [])[-1] == "no epoch yet"  # type: ignore[arg-type]
+
+
+def test_a_network() -> None:
+    stages = [{"block": "plain", "width": 4, "kernel": [1, 3], "pool": {}}]
+    net = lower(Blueprint.model_validate({"stages": stages}), (1, 8, 8), 10)
+    lines = screens.network(net)
+    assert ["stages.0.conv1", "Conv", "4x8x8", "16", "768", "1x3"] in [line.split() for line in lines]
+    assert lines[-1] == "66 params, 808 MACs, 266 activations, receptive field 4"
+
+
+def test_an_empty_store() -> None:
+    assert screens.studies([]) == ["the store holds no study yet; `archstudy run STUDY.yaml` makes one"]
