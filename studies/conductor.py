@@ -124,7 +124,11 @@ class Conductor:
             self.stopped = f"{self.failed_trials} trials failed and budget.max_failed is {budget.max_failed}"
         if budget.hours is not None and self.seconds() > 3600 * budget.hours:
             self.out_of_time = True
-            self.stopped = f"the budget of {budget.hours:g} hours is spent; raise budget.hours and run it again"
+            spent = f"the budget of {budget.hours:g} hours is spent; raise budget.hours and run it again to go on"
+            if self._search:
+                self._search.ended = self._search.ended or spent  # what was found so far is confirmed all the same
+            else:
+                self.stopped = spent
 
     def seconds(self) -> float:
         """The conductor's time over all runs of this study."""

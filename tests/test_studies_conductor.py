@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -185,11 +186,24 @@ def test_a_repeat_of_a_trial_under_way_ends_with_it(tiny: Build, store: Engine, 
 def test_hours(tiny: Build, store: Engine, conducted: Any) -> None:
     ended = conducted(tiny(budget={"trials": 4, "hours": 1e-9}))
     assert (ended.study["state"], trials(store)) == ("paused", [])
-    assert ended.study["note"] == "the budget of 1e-09 hours is spent; raise budget.hours and run it again"
+    spent = "the budget of 1e-09 hours is spent; raise budget.hours and run it again to go on"
+    assert ended.study["note"] == f"no trial was completed, so there is no winner: {spent}"
     spent = ended.study["conductor_seconds"]
     ended = conducted(tiny(budget={"trials": 4, "hours": 1}))
     assert (ended.study["state"], ended.study["note"]) == ("complete", None)
     assert ended.study["conductor_seconds"] > spent > 0
+
+
+def test_a_search_that_runs_out_of_time_has_a_winner(tiny: Build, store: Engine, conducted: Any) -> None:
+    def slow(job: Job) -> Iterator[EpochMetrics]:
+        time.sleep(0.2)
+        yield from toy(job)
+
+    ended = conducted(tiny(budget={"trials": 400, "hours": 0.5 / 3600}), slow)
+    assert 1 <= len(trials(store, phase="search", state="complete")) < 10
+    assert ended.study["state"] == "complete"
+    assert "hours is spent" in ended.study["note"]
+    assert ended.study["conclusion"]["kind"] == "winner"
 
 
 def test_hours_are_counted_over_all_runs(tiny: Build, store: Engine, by_hand: Any) -> None:
