@@ -29,6 +29,11 @@ def problems(error: ValidationError, document: Any, model: type[BaseModel], at: 
     return [problem for problem in found.values() if not _misspelt(problem, found.values())]
 
 
+def at_keys(found: Iterable[Problem]) -> list[Path]:
+    """The places where the key is to blame, and not its value: those of unknown fields."""
+    return [problem.where for problem in found if problem.message.startswith("unknown field")]
+
+
 def _misspelt(problem: Problem, others: Iterable[Problem]) -> bool:
     """Whether a missing field is the one that an unknown field beside it was meant to be."""
     meant = re.fullmatch("'(.*)' is missing; add it", problem.message)

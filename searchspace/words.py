@@ -32,7 +32,7 @@ def per_axis(value: int | tuple[int, ...], axes: int, where: str) -> Size:
     """One number for all axes, or one per axis."""
     size = (value,) * axes if isinstance(value, int) else value
     if len(size) != axes:
-        raise Infeasible(where, f"{list(size)} is for {len(size)} axes and the map has {axes}; give one number or {axes}")
+        raise Infeasible(where, f"{list(size)} is for {len(size)} axes, the map has {axes}; give one number or {axes}")
     return size
 
 

@@ -10,12 +10,13 @@ from typing import Any
 from searchspace import yamlio
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
+from searchspace.cost import Infeasible
 from searchspace.lower import checked, lower
-from searchspace.problems import nearest
-from searchspace.sentences import problems
+from searchspace.problems import Problem, nearest
+from searchspace.sentences import at_keys, problems
 from searchspace.variables import probes
 from studies import planning, screens, store
-from studies.candidate import Study, network_of
+from studies.candidate import Study, network_of, place
 from studies.cli import DONE
 from studies.errors import NotFound
 from studies.load import from_tree, load
@@ -146,12 +147,16 @@ def _bare_network(arguments: argparse.Namespace, document: yamlio.Document) -> N
     try:
         blueprint = Blueprint.model_validate(document.data)
     except ValidationError as error:
-        raise yamlio.placed(document, problems(error, document.data, Blueprint)) from None
+        found = problems(error, document.data, Blueprint)
+        raise yamlio.placed(document, found, at_keys(found)) from None
     try:
         shape = tuple(int(part) for part in arguments.input.split("x"))
     except ValueError:
         raise ValueError(f"--input {arguments.input!r} is no shape; write channels x sizes, such as 3x32x32") from None
-    return checked(lower(blueprint, shape, arguments.outputs))
+    try:
+        return checked(lower(blueprint, shape, arguments.outputs))
+    except Infeasible as error:
+        raise yamlio.placed(document, [Problem(place(error)[1:], error.reason)]) from None
 
 
 def _study_network(study: Study, settings: list[str]) -> Network:

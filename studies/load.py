@@ -13,7 +13,7 @@ from searchspace import yamlio
 from searchspace.cost import Infeasible
 from searchspace.problems import FieldError, Problem, SpecError, dotted
 from searchspace.problems import Path as Where
-from searchspace.sentences import problems
+from searchspace.sentences import at_keys, problems
 from searchspace.space import Assignment, SearchSpace, search_space, survey
 from studies.candidate import Study, network_of, place
 from studies.checks import checks
@@ -47,8 +47,7 @@ def load(path: Path) -> Study:
     except SpecError as error:
         if error.file:
             raise
-        keys = [problem.where for problem in error.problems if problem.message.startswith("unknown field")]
-        raise yamlio.placed(document, error.problems, at_key=keys) from None
+        raise yamlio.placed(document, error.problems, at_keys(error.problems)) from None
 
 
 def from_tree(tree: Mapping[str, Any], text: str, facts: DataFacts | None = None) -> Study:

@@ -119,7 +119,9 @@ def _print(told: Progress, left: float | None) -> None:
 def _picture(told: Progress, left: float | None) -> Table:
     """Two lines: the study with its bar, and the words."""
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(f"[bold]{told.name}[/] {told.phase}", ProgressBar(total=told.total or 1, completed=told.done, width=40))
+    grid.add_row(
+        f"[bold]{told.name}[/] {told.phase}", ProgressBar(total=told.total or 1, completed=told.done, width=40)
+    )
     whole = Table.grid()
     whole.add_row(grid)
     whole.add_row(words(told, left))

@@ -136,7 +136,7 @@ def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
     ]
     lines = table(["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"], rows) if rows else []
     skipped = len(trials) - len(ran)
-    return lines + ([f"and {skipped} proposals that were counted and not trained"] if skipped else [])
+    return lines + ([f"and {skipped} that were counted and not trained"] if skipped else [])
 
 
 def _named(trial: Row) -> str:
@@ -227,8 +227,8 @@ def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str
 
 
 def metric(value: Any, name: str) -> str:
-    """One measured value; what is not a number stands as it is."""
-    return as_text(value, name) if isinstance(value, int | float) else str(value)
+    """One measured value; what is not a number stands as it is, and nothing for what was not measured."""
+    return as_text(value, name) if isinstance(value, int | float) else str("" if value is None else value)
 
 
 def network_facts(net: Network) -> dict[str, Any]:

@@ -105,12 +105,12 @@ IMPOSSIBLE: dict[str, tuple[list[dict[str, Any]], tuple[int, ...], str]] = {
     "axes of a kernel": (
         [{"kernel": [3, 3, 3]}],
         (1, 8, 8),
-        r"^stages.0: \[3, 3, 3\] is for 3 axes and the map has 2; give",
+        r"^stages.0: \[3, 3, 3\] is for 3 axes, the map has 2; give",
     ),
     "axes of a pool": (
         [{"pool": {"size": [2]}}],
         (1, 8, 8),
-        r"^stages.0.pool: \[2\] is for 1 axes and the map has 2; give",
+        r"^stages.0.pool: \[2\] is for 1 axes, the map has 2; give",
     ),
     "groups": (
         [{"norm": {"kind": "group", "groups": 3}}],

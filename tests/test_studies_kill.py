@@ -136,14 +136,14 @@ def killed(place: Place, kills: int, generator: random.Random) -> dict[str, Any]
 
     A kill comes a random number of epochs after a run's first new one; one in five hits its start.
     """
-    most = least_epochs(place) // kills - 2
+    most = least_epochs(place) // (kills - kills // 5) - 4
     shown: dict[int, dict[str, Any]] = {}
     seconds, log = [], []
     for number in range(1, kills + 1):
         process, started = place.start(), time.monotonic()
         if number % 5:
             seconds.append(new_epochs(place, process))
-            new_epochs(place, process, generator.randrange(most))
+            new_epochs(place, process, generator.randint(most // 2, most))
         time.sleep(generator.uniform(0, 0.2 if number % 5 else 3.0))
         trials, epochs = place.rows()
         shown = still_standing(shown, trials)

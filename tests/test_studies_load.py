@@ -48,10 +48,10 @@ def broken(tmp_path: Path, text: str | bytes) -> list[str]:
     """The lines that a file gives, without the folder."""
     file = tmp_path / "s.yaml"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SpecError, match=r"s\.yaml:\d+:\d+: ") as caught:
         load(file)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     return [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
 
 
@@ -365,7 +365,7 @@ OTHERS: dict[str, tuple[str | bytes, list[str]]] = {
     "a list": ("- a\n", ["s.yaml:1:1: a study is a mapping; start with apiVersion: archstudy/v1"]),
     "a kernel of three axes": (
         but(("kernel: 3", "kernel: [3, 3, 3]")),
-        [r"s.yaml:10:7: .*: no cell is possible: \[3, 3, 3\] is for 3 axes and the map has 2; give one number or 2"],
+        [r"s.yaml:10:7: .*: no cell is possible: \[3, 3, 3\] is for 3 axes, the map has 2; give one number or 2"],
     ),
 }
 
@@ -447,9 +447,9 @@ def test_some_cells_out_of_reach_are_no_mistake(tmp_path: Path) -> None:
 
 
 def test_a_wide_range_to_match_stays_quick(tmp_path: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert sound(tmp_path, but(("[4, 64]", "[4, 2000]")))
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_there_must_be_a_file(tmp_path: Path) -> None:

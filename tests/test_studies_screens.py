@@ -68,7 +68,7 @@ def test_a_study_with_trials_of_every_kind(tiny: Callable[..., Study]) -> None:
     assert "diverged: the loss is nan" in text
     assert "the same as trial 0" in text
     assert "trial 0 again, width=4 seed 9" in text
-    assert "and 1 proposals that were counted and not trained" in text
+    assert "and 1 that were counted and not trained" in text
     assert "no winner yet" in text
 
 

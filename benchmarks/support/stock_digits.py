@@ -133,15 +133,13 @@ class Watch(tune.Callback):
         self.proposals = self.trained = self.epochs = 0
         self.best = 0.0
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.first = self.first or time.perf_counter()
-
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if self.trained == self.trials:
             return
-        told, self.last = trial.last_result, time.perf_counter()
+        told, self.last = trial.last_result, time.time()
         self.proposals += 1
         if told["trained"]:
+            self.first = self.first or self.last
             self.trained, self.epochs = self.trained + 1, self.epochs + told["epoch"]
             self.best = max(self.best, told["val_accuracy"])
 
@@ -159,14 +157,14 @@ class Enough(tune.Stopper):
         return self.watch.trained == self.watch.trials
 
 
-def search(trials: int, parallel: int, reuse_actors: bool) -> dict[str, float]:
-    """Run the search into the current folder; what it took."""
+def search(trials: int, parallel: int, reuse_actors: bool, began: float) -> dict[str, float]:
+    """Run the search into the current folder; what it took since `began` (unix seconds)."""
     from worker.data import load
     from worker.datasource import DataSpec
 
     splits = load(DataSpec(source="digits"), "classification")
     data = {"train": (splits.train_x, splits.train_y), "validation": (splits.validation_x, splits.validation_y)}
-    watch, began = Watch(trials), time.perf_counter()
+    watch = Watch(trials)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(train, data=data), {"cpu": 1}),
         param_space=SPACE,
