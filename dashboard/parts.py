@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from dashboard import data
-from dashboard.words import STATES, active, literal, state
+from dashboard.words import STATES, active, literal
 from studies import store
+from studies.screens import state
 from studies.store import StoreError
 
 Row = dict[str, Any]

@@ -34,11 +34,6 @@ def shown(value: float | None, metric: str) -> str:
     return "–" if value is None else as_text(value, metric).replace(" %", "\u2009%")
 
 
-def state(study: Row) -> str:
-    """The state as it is: a study whose conductor has gone without an end is `interrupted`."""
-    return "interrupted" if study["state"] == "running" and not study["leased"] else str(study["state"])
-
-
 def active(study: Row) -> bool:
     """Whether more rows may come by themselves."""
     return study["state"] in ("running", "queued")

@@ -20,7 +20,7 @@ TOP = """# The study file
 This page is made from the models that check a study (`python docs/make_spec.py`); a test holds it up to date.
 `archstudy schema` prints the same as a JSON schema, for editors that complete and check as one types.
 
-**Variables.** `variables:` names what may vary; `blueprint` and `recipe` refer to it with `$name`, also in arithmetic
+**Variables.** `variables:` names what may vary; `blueprint` and `recipe` refer to it with `$name`, also in
 (`2 * $width`, `64 * 2 ** $stage`; `+ - * / // % **` and parentheses). A variable is
 
 * `{choice: [a, b, c]}`: one of the options, of any type; numbers that rise are treated as ordered,
@@ -30,15 +30,15 @@ This page is made from the models that check a study (`python docs/make_spec.py`
 
 The same domains may stand inline (`kernel: {choice: [3, 5]}`); such a variable is named by its place.
 
-**Numbers.** `1e-3` is a number; counts take `k`, `M`, `G`, `T` (`60k`, `2M`); fractions take `%`. YAML anchors, aliases,
-tags and duplicate keys are refused.
+**Numbers.** `1e-3` is a number; counts take `k`, `M`, `G`, `T` (`60k`, `2M`); fractions take `%`. YAML anchors,
+aliases, tags and duplicate keys are refused.
 
 **What may change later.** A study is known by its fingerprint, over data, task, variables, blueprint, design or
-search, recipe and seed. `about`, `budget`, `confirm` and `resources` may change and `design.replicates` may rise: running
-the file again goes on with the same study.
+search, recipe and seed. `about`, `budget`, `confirm` and `resources` may change and `design.replicates` may rise:
+running the file again goes on with the same study.
 
-**A convolution has a bias unless a norm follows it directly.** `repeat` counts convolutions in a `plain` stage and blocks
-in a `residual` one.
+**A convolution has a bias unless a norm follows it directly.** `repeat` counts convolutions in a `plain` stage and
+blocks in a `residual` one.
 """
 
 

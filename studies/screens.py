@@ -107,15 +107,20 @@ def studies(rows: Sequence[Row]) -> list[str]:
     return table(headers, [_study_row(row) for row in rows])
 
 
+def state(row: Row) -> str:
+    """A study's state as it is: one whose conductor has gone without an end is `interrupted`."""
+    return "interrupted" if row["state"] == "running" and not row["leased"] else str(row["state"])
+
+
 def _study_row(row: Row) -> list[Any]:
     best = None if row["best"] is None else as_text(row["best"], row["metric"])
     when = datetime.fromtimestamp(row["last_activity"]).strftime("%Y-%m-%d %H:%M:%S")
-    return [row["name"], row["kind"], row["state"], row["counted"], best, row["metric"], when]
+    return [row["name"], row["kind"], state(row), row["counted"], best, row["metric"], when]
 
 
 def study(studied: Study, row: Row, trials: Sequence[Row]) -> list[str]:
     """One study: what it is, its trials, and what they say."""
-    lines = [f"{row['name']} ({row['kind']}, {row['state']})", *([row["note"]] if row["note"] else [])]
+    lines = [f"{row['name']} ({row['kind']}, {state(row)})", *([row["note"]] if row["note"] else [])]
     if studied.spec.about:
         lines.append(studied.spec.about)
     lines += ["", *_trial_table(row, trials), ""]

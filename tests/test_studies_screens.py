@@ -45,6 +45,7 @@ STUDY = {
     "name": "tiny",
     "kind": "search",
     "state": "running",
+    "leased": True,
     "note": None,
     "metric": "val_accuracy",
     "conclusion": None,
@@ -133,3 +134,9 @@ def test_a_network() -> None:
 
 def test_an_empty_store() -> None:
     assert screens.studies([]) == ["the store holds no study yet; `archstudy run STUDY.yaml` makes one"]
+
+
+def test_a_study_without_its_conductor_is_interrupted() -> None:
+    assert screens.state(STUDY) == "running"
+    assert screens.state(STUDY | {"leased": False}) == "interrupted"
+    assert screens.state(STUDY | {"state": "complete", "leased": False}) == "complete"

@@ -65,9 +65,7 @@ def _verdict(study: Row, results: list[analysis.CellResult]) -> None:
         st.caption(f"There is no verdict here: {literal(str(error))}")
         return
     st.subheader("What these data say", anchor=False)
-    st.markdown(
-        "\n".join(f"* {literal(line)}" for line in verdict(whole.spec, results, max(whole.facts.validation, 1)))
-    )
+    st.markdown("\n".join(f"* {literal(line)}" for line in verdict(whole.spec, results, whole.facts.validation)))
 
 
 def _cells(study: Row, results: list[analysis.CellResult]) -> None:
