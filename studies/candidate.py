@@ -119,3 +119,17 @@ def key(study: Study, candidate: Candidate, seed: int) -> str:
     """The identity of a training: same network, recipe, data, task and seed, same result."""
     data = study.tree["data"]
     return digest([candidate.blueprint, candidate.recipe, data, study.spec.task, seed])
+
+
+def described(proposal: Candidate) -> dict[str, Any]:
+    """The columns of a trial's row that say what it is and costs."""
+    cost = proposal.cost
+    return {
+        "assignment": proposal.assignment,
+        "blueprint": proposal.blueprint,
+        "recipe": proposal.recipe,
+        "params": cost and cost.params,
+        "macs": cost and cost.macs,
+        "activations": cost and cost.activations,
+        "costs": cost and {"field": cost.field, "depth": cost.depth},
+    }

@@ -13,14 +13,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from studies import confirm, design
-from studies.candidate import Study, candidate, key
+from studies.candidate import Study
 from studies.pruner import goes_on, is_rung
-from studies.search import Row, Search, described
-from studies.seeds import derive
+from studies.search import Row, Search
 from studies.spec import AshaPruner
 from studies.store import Engine, Writer, query
 from worker.job import EpochMetrics, FailureKind, Job
@@ -237,7 +235,7 @@ class Conductor:
         """The rows of every (cell, replicate) that has none yet: all at first, more when `replicates` rose."""
         have = {(row["cell"], row["replicate"]) for row in self._rows(phase="design")}
         order = design.run_order(self.study, design.every_cell(self.study))
-        new = [design_row(self.study, cell, number) for number, cell in order if (cell.name, number) not in have]
+        new = [design.trial_row(self.study, cell, number) for number, cell in order if (cell.name, number) not in have]
         return [row for row in self._writer.add_trials(new) if row["state"] == "queued"]
 
     def _confirmation(self) -> list[Row]:
@@ -297,7 +295,9 @@ class Conductor:
         """How many trials the study will have trained at its end, as far as is known."""
         spec = self.study.spec
         if spec.design:
-            return sum(row["state"] != "infeasible" for row in self._rows("design"))
+            return sum(
+                one["trials"] for one in query.counts(self.engine, self.study_id) if one["state"] != "infeasible"
+            )
         return spec.budget.trials + spec.confirm.top * spec.confirm.replicates
 
     @property
@@ -305,29 +305,6 @@ class Conductor:
         """The trials under way."""
         return list(self._live.values())
 
-    def seconds_per_trial(self) -> float | None:
-        """The median training time of the trials completed so far, None before the first."""
-        rows = query.trials(
-            self._writer.engine, self._writer.study_id, states=("complete",), columns=("train_seconds", "repeat_of")
-        )
-        times = [row["train_seconds"] for row in rows if row["repeat_of"] is None]
-        return median(times) if times else None
-
 
 def _for_test(row: Row) -> bool:
     return bool(row["state"] == "complete")
-
-
-def design_row(study: Study, cell: design.Cell, replicate: int) -> Row:
-    """The row of one replicate of a cell; infeasible at once where the cell cannot be run."""
-    proposal = candidate(study, cell.assignment) if cell.cost else None
-    base: Row = {"phase": "design", "cell": cell.name, "replicate": replicate}
-    base["seed"] = derive(study.spec.seed, "replicate", replicate)
-    if proposal is None:
-        resolved = study.space.resolve(cell.assignment)
-        base |= {"assignment": cell.assignment, "blueprint": resolved["blueprint"], "recipe": resolved["recipe"]}
-    else:
-        base |= described(proposal) | {"key": key(study, proposal, base["seed"])}
-    if cell.reason:
-        base |= {"state": "infeasible", "reason": cell.reason, "finished_at": time.time()}
-    return base

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -13,7 +14,7 @@ from searchspace.problems import Path
 from searchspace.space import Assignment
 from searchspace.units import human, percent
 from searchspace.variables import IntRange, levels
-from studies.candidate import Study, network_of, place
+from studies.candidate import Study, candidate, described, key, network_of, place
 from studies.seeds import derive
 
 
@@ -96,3 +97,18 @@ def run_order(study: Study, cells: tuple[Cell, ...]) -> list[tuple[int, Cell]]:
         random.Random(derive(study.spec.seed, "order", replicate)).shuffle(shuffled)
         order += [(replicate, cell) for cell in shuffled]
     return order
+
+
+def trial_row(study: Study, cell: Cell, replicate: int) -> dict[str, Any]:
+    """The row of one replicate of a cell; infeasible at once where the cell cannot be run."""
+    proposal = candidate(study, cell.assignment) if cell.cost else None
+    base: dict[str, Any] = {"phase": "design", "cell": cell.name, "replicate": replicate}
+    base["seed"] = derive(study.spec.seed, "replicate", replicate)
+    if proposal is None:
+        resolved = study.space.resolve(cell.assignment)
+        base |= {"assignment": cell.assignment, "blueprint": resolved["blueprint"], "recipe": resolved["recipe"]}
+    else:
+        base |= described(proposal) | {"key": key(study, proposal, base["seed"])}
+    if cell.reason:
+        base |= {"state": "infeasible", "reason": cell.reason, "finished_at": time.time()}
+    return base

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from studies.brain import Brain, Outcome
-from studies.candidate import Candidate, Study, candidate, key
+from studies.candidate import Candidate, Study, candidate, described, key
 from studies.seeds import derive
 from studies.store import Writer, query
 
@@ -130,17 +130,3 @@ class Search:
             return ""
         best = min(rows, key=lambda row: sum(row["brain"]["excess"].values()))
         return f", the nearest (trial {best['number']}) because {best['reason']}"
-
-
-def described(proposal: Candidate) -> Row:
-    """The columns of a trial's row that say what it is and costs."""
-    cost = proposal.cost
-    return {
-        "assignment": proposal.assignment,
-        "blueprint": proposal.blueprint,
-        "recipe": proposal.recipe,
-        "params": cost and cost.params,
-        "macs": cost and cost.macs,
-        "activations": cost and cost.activations,
-        "costs": cost and {"field": cost.field, "depth": cost.depth},
-    }

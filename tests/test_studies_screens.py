@@ -8,8 +8,7 @@ import pytest
 from searchspace.blueprint import Blueprint
 from searchspace.lower import lower
 from studies import screens
-from studies.candidate import Study, candidate
-from studies.search import described
+from studies.candidate import Study, candidate, described
 
 
 def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
