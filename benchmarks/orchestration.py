@@ -1,16 +1,16 @@
 """What a trial costs beside its training: archstudy and stock Tuner + OptunaSearch, with trials that do nothing.
 
 Wanted: at most 60 ms a trial in steady state, rows written, and at most 1/20 of the stock way in the same run.
-Measured 2026-11-21 on 2 shared cores of an AMD EPYC under a load of 2 to 5, Python 3.11.7, ray 2.60.0, optuna 5.0.0,
+Measured 2026-11-21 on 2 shared cores of an AMD EPYC under a load of 2 to 4, Python 3.11.7, ray 2.60.0, optuna 5.0.0,
 sqlalchemy 2.1.9 on SQLite; medians of 5 rounds (lowest to highest), two trials at a time, n trials a round:
 
-    archstudy                      n = 200    17.5 ms (15.3 to 20.7)
-    stock                          n = 12     1443 ms (877 to 1612), 72 times ours, at least 56 times in each round
-    stock with reuse_actors=True   n = 200    30.4 ms (10.9 to 55.2), 1.5 times ours, once less; it writes no rows
+    archstudy                      n = 200    13.1 ms (11.6 to 16.7)
+    stock                          n = 12     1007 ms (988 to 1269), 80 times ours, at least 60 times in each round
+    stock with reuse_actors=True   n = 200    30.6 ms (21.6 to 34.7), 1.9 times ours; it writes no rows
 
 So nearly all of the gain is that processes are used again, which stock Tune can do too, if one knows to ask for it.
-Ray's start, 3 to 8 s, is in no steady state; the table shows the whole time beside it. The space is the one of the
-digits search, without its constraints and pruner; each side runs in a process of its own with its own local Ray.
+Ray's start is in no steady state; the table shows the whole time beside it. The space is the one of the digits
+search, without its constraints and pruner; each side runs in a process of its own with its own local Ray.
 """
 
 from __future__ import annotations

@@ -1,4 +1,17 @@
-"""TODO claim."""
+"""The example search on the digits beside the same search in stock Ray Tune, OptunaSearch, ASHA and DataLoader.
+
+Wanted: at least 3 times the trained trials an hour. Measured 2026-11-21 on 2 shared cores of an AMD EPYC under a
+load of 2 to 6, Python 3.11.7, torch 2.13.0, ray 2.60.0, optuna 5.0.0; medians of 3 rounds of 40 trained trials, two
+at a time, from the start of the process (imports and Ray's start included) to the end of the last one:
+
+    archstudy                       8546 an hour, 17 s    best 98.9 %
+    stock                            768 an hour, 188 s   best 99.4 %   archstudy: 11.1 times (6.8 at least)
+    stock with reuse_actors=True    4887 an hour, 29 s    best 99.4 %   archstudy: 1.3 times (0.9 at least)
+
+Without all that comes before the end of the first trained trial: 21.6 and 2.0 times. Most of the gain is that
+processes are used again, which stock Tune does on request. The best accuracy is of one seed on 360 images, where 0.5
+points are 2 images; archstudy confirms its best three on fresh seeds after this, 6 s more that are not counted here.
+"""
 
 from __future__ import annotations
 

