@@ -166,6 +166,11 @@ def steps(frontier: Sequence[Row], metric: str, cost: str, last: float) -> list[
     return [*corners, {**corners[-1], "cost": max(last, corners[-1]["cost"])}] if corners else []
 
 
+def stepped(frontier: Sequence[Row], rows: Sequence[Row], cost: str) -> bool:
+    """Whether the frontier's line can be seen: something stands to the right of its first point."""
+    return bool(frontier) and any((row[cost] or 0) > frontier[0][cost] for row in [*frontier, *rows])
+
+
 def _step_layers(
     frontier: Sequence[Row], values: Sequence[Row], metric: str, cost: str, x: alt.X, axis: Axis
 ) -> list[Any]:
@@ -239,6 +244,13 @@ def domain(cells: Sequence[Row], seeds: Sequence[Row], metric: str) -> list[floa
     low, high = min(values), max(values)
     pad = 0.06 * (high - low) or 0.01 * abs(high) or 0.01
     return [low - pad, min(high + pad, 1.0) if percent(metric) and max(r["value"] for r in seeds) <= 1 else high + pad]
+
+
+def cut(results: Sequence[CellResult], metric: str) -> bool:
+    """Whether an interval goes beyond the range that is drawn, that is beyond 100 %."""
+    cells, seeds = cell_rows(results, metric), seed_rows(results, metric)
+    top = domain(cells, seeds, metric)[1] if cells else 1.0
+    return any(row["high"] is not None and row["high"] > top for row in cells)
 
 
 def panels(results: Sequence[CellResult], factors: Sequence[str], metric: str) -> list[tuple[str, Chart]]:

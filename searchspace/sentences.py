@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +17,17 @@ from searchspace.yamlio import resolve
 def problems(error: ValidationError, document: Any, model: type[BaseModel], at: Path = ()) -> list[Problem]:
     """One problem per mistake of `document`, which `model` refused; `at` is the document's own place in its file.
 
+    A mapping with an unknown tag is checked again with the tag that was perhaps meant.
+    """
+    found = _found(error, document, model)
+    found |= _behind(error, document, model)
+    told = [problem for problem in found.values() if not _misspelt(problem, found.values())]
+    return [replace(problem, where=(*at, *problem.where)) for problem in told]
+
+
+def _found(error: ValidationError, document: Any, model: type[BaseModel]) -> dict[Any, Problem]:
+    """One problem per place, and one per field that is missing there.
+
     Where a branch of a union looked deeper, the deeper place tells; what is UNKNOWN is no mistake of its own.
     """
     findings = [(finding, _place(finding, document)) for finding in error.errors(include_url=False)]
@@ -25,8 +38,57 @@ def problems(error: ValidationError, document: Any, model: type[BaseModel], at: 
         if _value(document, where) is UNKNOWN or (where in inner and finding["type"].endswith(("_type", "_parsing"))):
             continue
         message = _message(finding, where, document, model)
-        found.setdefault((where, message) if gap else where, Problem((*at, *where), message))
-    return [problem for problem in found.values() if not _misspelt(problem, found.values())]
+        found.setdefault((where, message) if gap else where, Problem(where, message))
+    return found
+
+
+def _behind(error: ValidationError, document: Any, model: type[BaseModel]) -> dict[Any, Problem]:
+    """The other mistakes where a tag is unknown: those with the nearest known one, else those that all would show."""
+    tags = {
+        _place(finding, document): _meant(finding)
+        for finding in error.errors(include_url=False)
+        if finding["type"] == "union_tag_invalid" and _value(document, _place(finding, document)) is not UNKNOWN
+    }
+    tried = []
+    for number in range(max(map(len, tags.values()), default=0)):
+        tree = document
+        for where, names in tags.items():
+            tree = _with(tree, where, names[min(number, len(names) - 1)])
+        tried.append(_mistakes(tree, model))
+    inside = {where[:-1] for where in tags}
+    return {
+        key: problem
+        for key, problem in (tried[0] if tried else {}).items()
+        if all(key in one for one in tried) and any(problem.where[: len(where)] == where for where in inside)
+    }
+
+
+def _meant(finding: Any) -> list[str]:
+    """The known tag that is nearest to the unknown one; all where none is near."""
+    tags = _tags(finding)
+    return get_close_matches(finding["ctx"]["tag"], tags, n=1) or tags
+
+
+def _tags(finding: Any) -> list[str]:
+    known: str = finding["ctx"]["expected_tags"]
+    return known.replace("'", "").split(", ")
+
+
+def _with(tree: Any, where: Path, value: Any) -> Any:
+    """The tree with the value at a place."""
+    if not where:
+        return value
+    copy: Any = dict(tree) if isinstance(tree, Mapping) else list(tree)
+    copy[where[0]] = _with(tree[where[0]], where[1:], value)
+    return copy
+
+
+def _mistakes(tree: Any, model: type[BaseModel]) -> dict[Any, Problem]:
+    try:
+        model.model_validate(tree)
+    except ValidationError as error:
+        return _found(error, tree, model)
+    return {}
 
 
 def at_keys(found: Iterable[Problem]) -> list[Path]:
@@ -91,10 +153,8 @@ def _message(finding: Any, where: Path, document: Any, model: type[BaseModel]) -
         case "missing":
             return _missing(finding["loc"][-1])
         case "union_tag_invalid":
-            tags = context["expected_tags"].replace("'", "").split(", ")
-            return f"unknown {context['discriminator']} {context['tag']!r}".replace("'", "", 2) + nearest(
-                context["tag"], tags
-            )
+            unknown = f"unknown {context['discriminator']} {context['tag']!r}".replace("'", "", 2)
+            return unknown + nearest(context["tag"], _tags(finding))
         case "union_tag_not_found":
             return _missing(context["discriminator"].strip("'"))
         case "value_error":

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from searchspace.expressions import Circle, UndefinedVariable, evaluate, names, order, substitute
 from searchspace.problems import UNKNOWN, Path, Problem, SpecError
-from searchspace.variables import Variable, is_domain, parse_domain
+from searchspace.variables import FloatRange, Variable, is_domain, levels, parse_domain
 
 Assignment = dict[str, Any]
 """A value for every free variable, by name."""
@@ -32,6 +33,14 @@ class SearchSpace:
     def names(self) -> tuple[str, ...]:
         """The free variables' names, in the order of the file."""
         return tuple(variable.name for variable in self.variables)
+
+    @property
+    def size(self) -> int | None:
+        """How many assignments there are; None where a variable is a real number."""
+        domains = [variable.domain for variable in self.variables]
+        if any(isinstance(domain, FloatRange) for domain in domains):
+            return None
+        return prod(len(levels(domain)) for domain in domains)
 
     def resolve(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """The templates with every `$name` replaced; a SpecError names the places that cannot be computed."""

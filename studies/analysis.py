@@ -8,10 +8,10 @@ contrasts before it may turn into words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil, inf, sqrt
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Any
 
 from studies.statistics import Estimate, estimate
@@ -40,13 +40,17 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Level `high` minus level `low` of a factor, averaged over the other factors; `p` is adjusted by Holm."""
+    """Level `high` minus level `low` of a factor, averaged over the other factors; `p` is adjusted by Holm.
+
+    `left_out` names the combinations of the other factors whose two cells ran but share too few seeds to take part.
+    """
 
     factor: str
     low: Any
     high: Any
     difference: Estimate
     p: float | None
+    left_out: tuple[str, ...] = ()
 
 
 def cells(rows: Sequence[Row], factors: Sequence[str]) -> list[CellResult]:
@@ -79,24 +83,44 @@ def contrasts(results: Sequence[CellResult], factors: Sequence[str]) -> list[Con
     for factor in factors:
         named = dict.fromkeys(cell.levels[factor] for cell in results)
         for low, high in combinations(sorted(named, key=_sortable), 2):
-            differences = _paired(results, factor, low, high)
+            differences, left_out = _paired(results, factor, low, high)
             if differences:
-                found.append(Contrast(factor, low, high, estimate(differences), _p(differences)))
+                found.append(Contrast(factor, low, high, estimate(differences), _p(differences), left_out))
     return _holm(found)
 
 
-def _paired(results: Sequence[CellResult], factor: str, low: Any, high: Any) -> list[float]:
-    """For each seed that all the compared cells have: the mean difference over the other factors' combinations."""
+def _paired(results: Sequence[CellResult], factor: str, low: Any, high: Any) -> tuple[list[float], tuple[str, ...]]:
+    """For each common seed the mean difference over the other factors' combinations; and those that are left out."""
     pairs = [
-        (one.values, two.values)
+        (one, two)
         for one in results
         for two in results
         if one.levels[factor] == low and two.levels == {**one.levels, factor: high} and one.values and two.values
     ]
-    if not pairs:
-        return []
-    seeds = set.intersection(*({*one} & {*two} for one, two in pairs))
-    return [fmean(two[seed] - one[seed] for one, two in pairs) for seed in sorted(seeds)]
+    kept, seeds = _common(pairs)
+    differences = [fmean(two.values[seed] - one.values[seed] for one, two in kept) for seed in seeds]
+    return differences, tuple(_others(one, factor) for one, two in pairs if (one, two) not in kept)
+
+
+def _common(pairs: Sequence[tuple[CellResult, CellResult]]) -> tuple[list[tuple[CellResult, CellResult]], list[int]]:
+    """The pairs that are compared and the seeds that all of these share.
+
+    From the pair with the most seeds on, one is left out where with it no more than half of those most would remain.
+    """
+    kept: list[tuple[CellResult, CellResult]] = []
+    seeds: set[int] = set()
+    shared = [({*one.values} & {*two.values}, (one, two)) for one, two in pairs]
+    shared.sort(key=lambda item: -len(item[0]))
+    for both, pair in shared:
+        remain = both & seeds if kept else both
+        if 2 * len(remain) > len(shared[0][0]):
+            kept.append(pair)
+            seeds = remain
+    return kept, sorted(seeds)
+
+
+def _others(cell: CellResult, factor: str) -> str:
+    return ", ".join(f"{name}={level}" for name, level in cell.levels.items() if name != factor)
 
 
 def _p(differences: Sequence[float]) -> float | None:
@@ -121,16 +145,18 @@ def _holm(found: list[Contrast]) -> list[Contrast]:
     for place, one in enumerate(ranked):
         least = max(least, min(1.0, (one.p or 0.0) * (len(ranked) - place)))
         adjusted[id(one)] = least
-    return [Contrast(one.factor, one.low, one.high, one.difference, adjusted.get(id(one))) for one in found]
+    return [replace(one, p=adjusted.get(id(one))) for one in found]
 
 
-def seeds_needed(deviation: float, difference: float) -> int:
-    """Seeds for a paired comparison to show a true `difference` with 80 % power at 5 %: ((1.96 + 0.84) s / d)^2 + 1.92.
+def seeds_needed(deviation: float, difference: float, tests: int = 1) -> int:
+    """Seeds for a paired comparison to show a true `difference` with 80 % power at 5 %: ((z + 0.84) s / d)^2 + z^2 / 2.
 
-    The normal approximation and 1.96^2 / 2 for Student's tails; `deviation` s is that of the paired differences. Two
-    arms that share no seeds, each with deviation s', have s = sqrt(2) s': the case of most published tables.
+    z is 1.96 for one test, and that of 5 % / m for the hardest of m under Holm. The normal approximation, and z^2 / 2
+    for Student's tails; `deviation` s is that of the paired differences. Two arms that share no seeds, each with
+    deviation s', have s = sqrt(2) s': the case of most published tables.
     """
-    return max(3, ceil((2.8 * deviation / difference) ** 2 + 1.92))
+    z = NormalDist().inv_cdf(1 - ALPHA / (2 * tests))
+    return max(3, ceil(((z + 0.84) * deviation / difference) ** 2 + z**2 / 2))
 
 
 def image_error(accuracy: float, images: int) -> float:

@@ -18,6 +18,7 @@ from searchspace.sentences import problems
 from searchspace.space import Assignment, SearchSpace
 from studies.fingerprint import digest
 from studies.spec import StudySpec
+from worker import datasource
 from worker.datasource import DataFacts
 from worker.recipe import Recipe, loss_name
 
@@ -117,7 +118,7 @@ def candidate(study: Study, assignment: Assignment) -> Candidate:
 
 def key(study: Study, candidate: Candidate, seed: int) -> str:
     """The identity of a training: same network, recipe, data, task and seed, same result."""
-    data = study.tree["data"]
+    data = datasource.identity(study.tree["data"])
     return digest([candidate.blueprint, candidate.recipe, data, study.spec.task, seed])
 
 

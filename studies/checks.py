@@ -11,7 +11,7 @@ from searchspace.cost import COUNTED
 from searchspace.expressions import names
 from searchspace.problems import Path, Problem, nearest
 from searchspace.space import SearchSpace, texts
-from searchspace.variables import FloatRange, IntRange, levels
+from searchspace.variables import FloatRange, IntRange, levels, probes
 from studies.spec import TEMPLATES, DesignSpec, StudySpec
 from studies.templates import template_problems
 from worker import metrics
@@ -103,13 +103,19 @@ def _match_problems(design: DesignSpec, space: SearchSpace, declared: Mapping[st
             yield Problem(where, f"a match turns whole numbers; declare {name!r} as {{int: [low, high]}}")
     elif name not in declared:
         known = [one.name for one in space.variables if isinstance(one.domain, IntRange)]
-        yield Problem(where, f"unknown variable {name!r}{nearest(name, known)}")
+        yield Problem(where, f"unknown variable {name!r}{nearest(name, [*known, *_unread(space, declared)])}")
+
+
+def _unread(space: SearchSpace, declared: Mapping[str, Any]) -> list[str]:
+    """Variables that are declared with a domain that cannot be read: a name can still be meant to be theirs."""
+    return [name for name, raw in declared.items() if isinstance(raw, Mapping | list) and name not in space.names]
 
 
 def _open(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
-    """Variables that are neither factors nor matched, so that nothing says what they are."""
+    """Variables that are neither factors nor matched and have several values, so that nothing says what they are."""
     for variable in space.variables:
-        if variable.name not in (*design.factors, design.match and design.match.by):
+        told = variable.name in (*design.factors, design.match and design.match.by)
+        if not told and len(probes(variable.domain)) > 1:
             cure = "add it to design.factors, or give it one value"
             yield Problem(variable.where, f"{variable.name!r} is neither a factor nor matched; {cure}")
 
@@ -134,7 +140,8 @@ def _too_much(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
 def _factor_problems(space: SearchSpace, where: Path, name: str, declared: Mapping[str, Any]) -> Iterator[Problem]:
     if name not in space.names:
         if name not in declared:
-            yield Problem(where, f"unknown variable {name!r}{nearest(name, space.names)}")
+            known = [*space.names, *_unread(space, declared)]
+            yield Problem(where, f"unknown variable {name!r}{nearest(name, known)}")
         elif not isinstance(declared[name], Mapping | list):
             yield Problem(where, f"{name!r} is computed from others and has no levels; name a variable with a domain")
     elif isinstance(space[name].domain, FloatRange):

@@ -12,7 +12,7 @@ from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Infeasible
 from searchspace.lower import checked, lower
-from searchspace.problems import Problem, nearest
+from searchspace.problems import Problem, SpecError, dotted, nearest
 from searchspace.sentences import at_keys, problems
 from searchspace.variables import probes
 from studies import planning, screens, store
@@ -28,7 +28,12 @@ Row = dict[str, Any]
 
 def validate(arguments: argparse.Namespace) -> int:
     """Say that a file is sound, or let the SpecError say what is not."""
-    study = load(Path(arguments.file))
+    try:
+        study = load(Path(arguments.file))
+    except SpecError as error:
+        if arguments.json:
+            _print(arguments, {"file": arguments.file, "valid": False, "problems": _problems(error)}, [])
+        raise
     kind = "search" if study.spec.search else "design study"
     _print(
         arguments,
@@ -36,6 +41,14 @@ def validate(arguments: argparse.Namespace) -> int:
         [f"{study.spec.name}: a sound {kind}"],
     )
     return DONE
+
+
+def _problems(error: SpecError) -> list[Row]:
+    """Its problems as JSON has them; line and column 0 where the place in the file is not known."""
+    return [
+        {"where": dotted(one.where), "line": one.line, "column": one.column, "message": one.message}
+        for one in error.problems
+    ]
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -125,6 +138,8 @@ def _network(arguments: argparse.Namespace) -> Network:
     path = Path(arguments.what)
     if not path.exists() and path.suffix not in (".yaml", ".yml"):
         return _stored_network(arguments)
+    if not path.exists():
+        raise NotFound(f"there is no file {path}; give the path of a study's or a blueprint's YAML file")
     document = yamlio.read(path)
     if isinstance(document.data, dict) and "stages" in document.data:
         return _bare_network(arguments, document)

@@ -17,6 +17,7 @@ from typing import Any
 
 from studies import confirm, design
 from studies.candidate import Study
+from studies.jobs import folder_of, job_of
 from studies.pruner import goes_on, is_rung
 from studies.search import Row, Search
 from studies.spec import AshaPruner
@@ -45,6 +46,7 @@ class Conductor:
         self._search = Search(study, writer) if study.spec.search else None
         self._live: dict[int, Row] = {}
         self._last: dict[int, EpochMetrics] = {}
+        self._notes: dict[int, str] = {}
         self._standing: dict[int, int] = {}  # trial -> its first epoch on which nobody has decided yet
         self._losses: Counter[int] = Counter()  # of workers, in this run: when the conductor dies, no trial is to blame
         self.failed_trials = 0
@@ -67,7 +69,7 @@ class Conductor:
             row["attempts"] = self._writer.start_trial(row["id"], {})
             row["state"] = "running"
         self.on_change()
-        return self._job(row)
+        return job_of(self.study, row, self.files, "test" if _for_test(row) else "train")
 
     def _next_row(self) -> Row | None:
         if self._queue:
@@ -82,26 +84,6 @@ class Conductor:
         self._conclude()
         return None
 
-    def _job(self, row: Row) -> Job:
-        resources = self.study.spec.resources
-        return Job(
-            trial=row["id"],
-            blueprint=row["blueprint"],
-            recipe=row["recipe"],
-            data=self.study.tree["data"],
-            task=self.study.spec.task,
-            seed=row["seed"],
-            folder=str(self.folder(row["id"])),
-            mode="test" if _for_test(row) else "train",
-            threads=resources.cpus,
-            gpus=resources.gpus,
-            checkpoint_seconds=resources.checkpoint_seconds,
-        )
-
-    def folder(self, trial_id: int) -> Path:
-        """Where a trial's checkpoints lie."""
-        return self.files / "checkpoints" / str(trial_id)
-
     def _take_up(self) -> None:
         """Everything that an earlier run left waiting or under way is queued again, in its old order."""
         engine, study_id = self._writer.engine, self._writer.study_id
@@ -113,7 +95,7 @@ class Conductor:
         ended = query.trials(engine, study_id, states=("pruned", "failed"), columns=("id", "state", "repeat_of"))
         self.failed_trials = sum(row["state"] == "failed" and row["repeat_of"] is None for row in ended)
         for row in ended:
-            shutil.rmtree(self.folder(row["id"]), ignore_errors=True)
+            shutil.rmtree(folder_of(self.files, row["id"]), ignore_errors=True)
         self._writer.set_study_state("running")
 
     def _check_limits(self) -> None:
@@ -145,10 +127,13 @@ class Conductor:
         with self._writer.begin() as connection:
             if place:
                 self._writer.set_place(job.trial, place, connection=connection)
-            wrote = self._writer.write_epoch(
-                job.trial, told.epoch, told.metrics, value, told.train_seconds, row["attempts"], connection=connection
-            )
-        assert wrote != "different" or job.gpus, f"epoch {told.epoch} of trial {row['number']} replayed differently"
+            written = (job.trial, told.epoch, told.metrics, value, told.train_seconds, row["attempts"])
+            wrote = self._writer.write_epoch(*written, connection=connection)
+            if wrote == "different":
+                self._writer.replace_epochs(job.trial, told.epoch, connection=connection)
+                self._writer.write_epoch(*written, connection=connection)
+                self._standing.pop(job.trial, None)
+                self._notes[job.trial] = f"its epochs from {told.epoch} on came out otherwise when it went on"
         self._last[job.trial] = told
         self.on_change()
         if told.epoch < self._standing.get(job.trial, 0) or self._passes(row, told.epoch, value):
@@ -215,6 +200,7 @@ class Conductor:
     def _end(self, row: Row, state: str, kind: str | None = None, reason: str | None = None) -> None:
         last = self._last.pop(row["id"], None)
         metrics = dict(last.metrics) if last else None
+        reason = reason or self._notes.pop(row["id"], None)
         ended: Row = {"value": self._value(metrics or {}), "metrics": metrics, "failure_kind": kind, "reason": reason}
         self._writer.finish_trial(row["id"], state, **ended)
         row.update(ended, state=state)
@@ -222,7 +208,7 @@ class Conductor:
         if self._search and row["phase"] == "search":
             self._search.finished(row)
         if state != "complete":
-            shutil.rmtree(self.folder(row["id"]), ignore_errors=True)
+            shutil.rmtree(folder_of(self.files, row["id"]), ignore_errors=True)
         self.on_change()
 
     def _value(self, metrics: Mapping[str, float]) -> float | None:
@@ -240,35 +226,40 @@ class Conductor:
 
     def _confirmation(self) -> list[Row]:
         """The finalists' replicates that are missing; once all have ended, the winner's, to read the test split."""
-        spec, direction = self.study.spec, self.study.spec.objective.direction
-        rows = self._rows(phase="confirm")
-        new: list[Row] = []
-        for finalist in confirm.finalists(self._rows(phase="search"), spec.confirm.top, direction):
+        spec, rows, new = self.study.spec, self._rows(phase="confirm"), []
+        for finalist in self._finalists():
             have = sum(row["cell"] == str(finalist["number"]) for row in rows)
             new += confirm.replicates(finalist, spec.confirm.replicates, spec.seed, have)
         if new:
             return self._writer.add_trials(new)
-        won = confirm.winner(rows, direction)
-        theirs = [row for row in rows if row["cell"] == won and row["state"] == "complete"]
-        return [row for row in theirs if row["test_metrics"] is None]
+        won = confirm.winner(self._finalists(), rows, spec.objective.direction)
+        return [row for row in confirm.of(won, rows) if row["test_metrics"] is None] if won else []
+
+    def _finalists(self) -> list[Row]:
+        spec = self.study.spec
+        return confirm.finalists(self._rows(phase="search"), spec.confirm.top, spec.objective.direction)
 
     def _conclude(self) -> None:
         if self._search is None:
             if any(row["state"] == "complete" for row in self._rows("design")):
                 self.outcome = {"kind": "design"}
             else:
-                self.stopped = "no trial was completed, so there is nothing to compare"
+                self.stopped = f"no trial was completed, so there is nothing to compare{self._why()}"
             return
-        confirmed = self._rows(phase="confirm")
-        cell = confirm.winner(confirmed, self.study.spec.objective.direction)
-        if cell is None:
+        confirmed, objective = self._rows(phase="confirm"), self.study.spec.objective
+        won = confirm.winner(self._finalists(), confirmed, objective.direction)
+        if won is None:
             self.stopped = f"no trial was completed, so there is no winner{self._why()}"
             return
-        finalist = next(row for row in self._rows(phase="search") if row["number"] == int(cell))
-        complete = [row for row in confirmed if row["cell"] == cell and row["state"] == "complete"]
-        self.outcome = confirm.conclusion(finalist, complete, self.study.spec.objective.target)
+        self.outcome = confirm.conclusion(won, confirmed, objective.target)
 
     def _why(self) -> str:
+        """The commonest reason of failed trials, else why the search gave up."""
+        columns = ("failure_kind", "reason")
+        failed = query.trials(self.engine, self.study_id, states=("failed",), columns=columns)
+        if failed:
+            reasons = Counter(f"{row['failure_kind']}: {row['reason'].split(' (see ')[0]}" for row in failed)
+            return f": {len(failed)} failed, most often with {reasons.most_common(1)[0][0]}"
         return f": {self._search.ended}" if self._search and self._search.ended else ""
 
     @property

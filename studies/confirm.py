@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from studies.seeds import derive
@@ -26,16 +27,20 @@ def replicates(finalist: Row, count: int, seed: int, first: int = 0) -> list[Row
     return [base | {"replicate": number, "seed": derive(seed, "confirm", number)} for number in numbers]
 
 
-def winner(rows: Sequence[Row], direction: str) -> str | None:
-    """The cell (a finalist's number) with the best mean over its complete replicates, if any completed."""
-    means = {
-        cell: estimate([row["value"] for row in rows if row["cell"] == cell and row["state"] == "complete"]).mean
-        for cell in dict.fromkeys(row["cell"] for row in rows if row["state"] == "complete")
-    }
-    if not means:
-        return None
-    best = max if direction == "maximize" else min
-    return str(best(means, key=lambda cell: means[cell]))
+def winner(finalists: Sequence[Row], rows: Sequence[Row], direction: str) -> Row | None:
+    """The finalist with the best mean over its complete replicates, if any completed; of equal ones the cheaper."""
+    sign = -1 if direction == "maximize" else 1
+    ranked = []
+    for finalist in finalists:
+        values = [row["value"] for row in of(finalist, rows)]
+        if values:  # rounded, so that the order in which equal values were added decides nothing
+            ranked.append((round(sign * fmean(values), 12), finalist["macs"], finalist["number"], finalist))
+    return min(ranked, key=lambda one: one[:3])[-1] if ranked else None
+
+
+def of(finalist: Row, rows: Sequence[Row]) -> list[Row]:
+    """A finalist's complete replicates among the confirming rows."""
+    return [row for row in rows if row["cell"] == str(finalist["number"]) and row["state"] == "complete"]
 
 
 def median(rows: Sequence[Row]) -> Row:
@@ -44,8 +49,13 @@ def median(rows: Sequence[Row]) -> Row:
     return ordered[(len(ordered) - 1) // 2]
 
 
-def conclusion(finalist: Row, confirmed: Sequence[Row], metric: str) -> Mapping[str, Any]:
-    """What is kept of a winner: its fresh score with interval, the optimism of the search, the test score, costs."""
+def conclusion(finalist: Row, rows: Sequence[Row], metric: str) -> Mapping[str, Any]:
+    """What is kept of a winner: its fresh score with interval, the optimism of the search, the test score, costs.
+
+    `opened` counts the networks of this study that the test split was read with: more than one where the study went on
+    after it had a winner.
+    """
+    confirmed = of(finalist, rows)
     fresh = estimate([row["value"] for row in confirmed])
     tests = sorted({name for row in confirmed for name in row["test_metrics"] or {}})
     return {
@@ -57,6 +67,7 @@ def conclusion(finalist: Row, confirmed: Sequence[Row], metric: str) -> Mapping[
         "fresh": _plain(fresh),
         "optimism": finalist["value"] - fresh.mean,
         "test": {name: _plain(estimate([row["test_metrics"][name] for row in confirmed])) for name in tests},
+        "opened": len({row["cell"] for row in rows if row["test_metrics"]}),
         "replicates": [row["number"] for row in confirmed],
         "exported": median(confirmed)["number"],
         "costs": {name: finalist[name] for name in ("params", "macs", "activations")},

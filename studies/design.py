@@ -13,14 +13,16 @@ from searchspace.match import solve
 from searchspace.problems import Path
 from searchspace.space import Assignment
 from searchspace.units import human, percent
-from searchspace.variables import IntRange, levels
+from searchspace.variables import IntRange, levels, probes
 from studies.candidate import Study, candidate, described, key, network_of, place
 from studies.seeds import derive
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of factor levels. `assignment` adds the solved variable; `reason` says why it cannot be run.
+    """One combination of factor levels; `reason` says why it cannot be run.
+
+    `assignment` adds the variables that have one value only, and the one that is solved.
 
     `error` is the signed relative distance of the held cost from its target, None where nothing is held; `where` is
     the place in the study's file that the reason is about.
@@ -48,18 +50,27 @@ def name_of(combination: Assignment) -> str:
     return ", ".join(f"{name}={value}" for name, value in combination.items())
 
 
+def _constants(study: Study) -> Assignment:
+    """The variables outside the factors and the match: each has one value, or the file would be refused."""
+    design = study.spec.design
+    assert design is not None
+    told = (*design.factors, design.match and design.match.by)
+    return {one.name: probes(one.domain)[0] for one in study.space.variables if one.name not in told}
+
+
 def _cell(study: Study, combination: Assignment) -> Cell:
     assert study.spec.design is not None
+    known = {**combination, **_constants(study)}
     try:
         if study.spec.design.match:
-            return _matched(study, combination)
-        counted = cost(network_of(study, combination))
-        return Cell(name_of(combination), combination, combination, counted, None, None)
+            return _matched(study, combination, known)
+        counted = cost(network_of(study, known))
+        return Cell(name_of(combination), combination, known, counted, None, None)
     except Infeasible as error:
-        return Cell(name_of(combination), combination, combination, None, None, str(error), place(error))
+        return Cell(name_of(combination), combination, known, None, None, str(error), place(error))
 
 
-def _matched(study: Study, combination: Assignment) -> Cell:
+def _matched(study: Study, combination: Assignment, known: Assignment) -> Cell:
     """The cell with its one free variable solved; beyond the tolerance it is reported with the nearest miss."""
     assert study.spec.design is not None
     held = study.spec.design.match
@@ -69,11 +80,11 @@ def _matched(study: Study, combination: Assignment) -> Cell:
     costs: dict[int, Cost] = {}
 
     def cost_of(value: int) -> int:
-        costs[value] = cost(network_of(study, {**combination, held.by: value}))
+        costs[value] = cost(network_of(study, {**known, held.by: value}))
         return int(getattr(costs[value], held.cost))
 
     match = solve(cost_of, domain.values(), held.target)
-    assignment = {**combination, held.by: match.value}
+    assignment = {**known, held.by: match.value}
     reason = None if abs(match.error) <= float(held.tolerance) else _miss(held, match, domain)
     found = costs[match.value]
     return Cell(name_of(combination), combination, assignment, found, match.error, reason, ("design", "match"))

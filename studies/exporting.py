@@ -12,6 +12,7 @@ from searchspace.yamldump import dump
 from studies import screens
 from studies.candidate import Study
 from studies.errors import NotFound
+from studies.jobs import job_of
 from studies.load import from_tree
 from studies.store import Engine, query
 
@@ -26,10 +27,8 @@ def export(engine: Engine, row: Row, number: int | None, out: Path, files: Path)
     trial = _trial(engine, row, number)
     network = lower(Blueprint.model_validate(trial["blueprint"]), study.facts.shape, study.facts.outputs)
     parts = bundle.Parts(
-        network=network,
-        folder=files / "checkpoints" / str(trial["id"]),
-        data=study.spec.data,
-        task=study.spec.task,
+        job=job_of(study, trial, files, "train"),
+        metrics=trial["metrics"],
         blueprint=_blueprint(row, trial),
         card=card(study, row, trial),
         about=_about(row, trial),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from searchspace.problems import Path, dotted
+from worker import datasource
 
 FREE = ("about", "budget", "confirm", "resources", "apiVersion", "kind", "name")
 """The sections that may change while a study goes on."""
@@ -26,6 +27,7 @@ def digest(tree: Any) -> str:
 def identity(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a normalised study that its fingerprint is of; `replicates` may rise, so it is not in it."""
     kept = {section: value for section, value in tree.items() if section not in FREE and value is not None}
+    kept["data"] = datasource.identity(kept.get("data", {}))
     if "design" in kept:
         kept["design"] = {name: value for name, value in kept["design"].items() if name != "replicates"}
     return kept

@@ -21,7 +21,7 @@ from studies.design import every_cell
 from studies.errors import NotFound
 from studies.spec import TEMPLATES, StudySpec, one_question
 from studies.templates import probe_assignments, random_assignments
-from worker.datasource import DataFacts, describe
+from worker.datasource import DataFacts, describe, digest
 
 TRIES = 256
 """Random assignments tried before a space is said to hold no network at all."""
@@ -69,6 +69,7 @@ def _study(document: yamlio.Document, folder: Path) -> Study:
     facts = _facts(spec, found) if not broken & {"data", "task"} else None
     if found or facts is None:
         raise SpecError(_once(found))
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"digest": digest(spec.data)})})
     study = Study(spec, space, facts, spec.model_dump(mode="json", exclude_none=True), document_text(document))
     _must_hold_a_network(study)
     return study

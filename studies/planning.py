@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from math import prod
 from typing import Any
 
-from searchspace.variables import FloatRange, levels, sample
+from searchspace.variables import sample
 from studies import design
 from studies.candidate import Candidate, Study, candidate
 from studies.seeds import derive
@@ -64,7 +63,7 @@ def _search(study: Study) -> dict[str, Any]:
     confirm = study.spec.confirm
     return {
         "kind": "search",
-        "size": _size(study),
+        "size": study.space.size,
         "drawn": len(drawn),
         "feasible": len(feasible),
         "reasons": dict(reasons.most_common()),
@@ -79,14 +78,6 @@ def _draw(study: Study) -> list[Candidate]:
     generator = random.Random(derive(study.spec.seed, "plan"))
     variables = study.space.variables
     return [candidate(study, {one.name: sample(one.domain, generator) for one in variables}) for _ in range(DRAWN)]
-
-
-def _size(study: Study) -> int | None:
-    """How many assignments there are; None where a variable is a real number."""
-    domains = [variable.domain for variable in study.space.variables]
-    if any(isinstance(domain, FloatRange) for domain in domains):
-        return None
-    return prod(len(levels(domain)) for domain in domains)
 
 
 def _quartiles(feasible: list[Candidate], name: str) -> list[int]:

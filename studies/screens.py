@@ -32,10 +32,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return [line(headers), line(["-" * width for width in widths]), *map(line, cells)]
 
 
-def interval(mean: float, half_width: float | None, metric: str) -> str:
-    """`98.61 % +- 0.42`, or the mean alone where one seed gives no interval."""
+def interval(mean: float, half_width: float | None, metric: str, n: int | None = None) -> str:
+    """`98.61 % +- 0.42`, or the mean alone where the seeds give no interval: one seed, or `n` that all agree."""
     if half_width is None:
         return f"{as_text(mean, metric)} (n = 1)"
+    if half_width == 0:
+        return f"{as_text(mean, metric)} (all {f'{n} ' if n else ''}seeds agree)"
     scaled = f"{half_width * 100:.2f}" if "accuracy" in metric else f"{half_width:.2g}"
     return f"{as_text(mean, metric)} +- {scaled}"
 
@@ -166,8 +168,16 @@ def winner(row: Row) -> list[str]:
         f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",
     ]
     for name, test in told["test"].items():
-        lines.append(f"  {name}: {interval(test['mean'], test['half_width'], name)} (read once, n = {test['n']} seeds)")
+        lines.append(
+            f"  {name}: {interval(test['mean'], test['half_width'], name)} ({opened(told)}, n = {test['n']} seeds)"
+        )
     return [*lines, f"  cost: {costs} for one input"]
+
+
+def opened(told: Row) -> str:
+    """How often the test split was read in this study: once, unless it went on after it had a winner."""
+    networks = told["opened"]
+    return "read once" if networks == 1 else f"read with {networks} networks of this study, so no longer fresh"
 
 
 def _optimism(told: Row) -> str:
@@ -207,7 +217,7 @@ def _grid(results: Sequence[analysis.CellResult], factors: Sequence[str], metric
 
 def _mean(result: analysis.CellResult | None, metric: str) -> str:
     told = result and result.estimate
-    return interval(told.mean, told.half_width, metric) if told else "-"
+    return interval(told.mean, told.half_width, metric, told.n) if told else "-"
 
 
 def _cell_row(result: analysis.CellResult, metric: str, by: str | None) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.brain import Brain, Outcome
 from studies.candidate import Candidate, Study, candidate, described, key
+from studies.fingerprint import digest
 from studies.seeds import derive
 from studies.store import Writer, query
 
@@ -31,6 +32,7 @@ class Search:
         self._handles: dict[int, int] = {}  # trial id -> the brain's handle
         self._first: dict[str, Row] = {}  # identity -> the trial that is or was trained for it
         self._waiting: dict[int, list[Row]] = {}  # number of a trial under way -> its repeats
+        self._seen: set[str] = set()  # assignments that were asked for
         self._idle = self._repeats = self.trained = 0
         self.ended: str | None = None
         rows = query.trials(writer.engine, writer.study_id, phase="search")
@@ -56,6 +58,7 @@ class Search:
 
     def _try(self) -> Row | None:
         handle, assignment = self._brain.ask()
+        self._seen.add(digest(assignment))
         proposal = candidate(self._study, assignment)
         fields = {**described(proposal), "phase": "search"}
         if proposal.violations:
@@ -67,7 +70,7 @@ class Search:
         row = self._writer.add_trials([fields | {"repeat_of": known and known["number"]}])[0]
         self._handles[row["id"]] = handle
         if known is not None:
-            self._idle, self._repeats = self._idle + 1, self._repeats + 1
+            self._repeats += 1
             self._repeat(row, known)
             return None
         self._first[row["key"]] = row
@@ -98,6 +101,7 @@ class Search:
 
     def _recall(self, row: Row, by_number: dict[int, Row]) -> None:
         """Take in a row of an earlier run, in the order of asking."""
+        self._seen.add(digest(row["assignment"]))
         under_way = row["state"] in ("queued", "running")
         state: Outcome = "running" if under_way else row["state"]
         excess = (row["brain"] or {}).get("excess", {})
@@ -107,7 +111,7 @@ class Search:
         if state == "infeasible":
             self._idle += 1
         elif row["repeat_of"] is not None:
-            self._idle, self._repeats = self._idle + 1, self._repeats + 1
+            self._repeats += 1
         else:
             self._repeats, self.trained = 0, self.trained + 1
             self._first[row["key"]] = row
@@ -115,9 +119,10 @@ class Search:
             self._repeat(row, by_number[row["repeat_of"]])
 
     def _why_give_up(self) -> str | None:
-        if self._repeats >= REPEATS_IN_A_ROW:
-            return f"the space holds no more than the {self.trained} networks found; widen a variable"
-        if self._idle < IDLE_PER_TRIAL * self._study.spec.budget.trials:
+        exhausted = self._repeats >= REPEATS_IN_A_ROW or len(self._seen) == self._study.space.size
+        if exhausted and self.trained:
+            return f"the space holds no more than the {self.trained} networks that were found; widen a variable"
+        if not exhausted and self._idle < IDLE_PER_TRIAL * self._study.spec.budget.trials:
             return None
         nearest = self._nearest_miss()
         return f"{self._idle} proposals could not be trained{nearest}; loosen a constraint or widen a variable"

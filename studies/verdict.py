@@ -57,13 +57,20 @@ def _factor(spec: StudySpec, factor: str, every: Sequence[Contrast]) -> str:
     told = [one for one in found if one.p is not None]
     if not found:
         return f"{factor}: no two complete cells with a common seed differ in it alone, so nothing can be compared."
+    left_out = _left_out(found)
     if not told:
-        return f"{factor}: one seed says nothing of the noise; raise design.replicates to 3 or more."
+        return f"{factor}: one seed says nothing of the noise; raise design.replicates to 3 or more.{left_out}"
     clear = [one for one in told if one.p is not None and one.p < ALPHA]
     if not clear:
-        return _nothing(spec, factor, told, sum(one.p is not None for one in every))
+        return _nothing(spec, factor, told, sum(one.p is not None for one in every)) + left_out
     rest = [f"{one.high} and {one.low} are not told apart" for one in told if one not in clear]
-    return f"{factor}: {'; '.join([_clear(spec, one) for one in clear] + rest)}."
+    return f"{factor}: {'; '.join([_clear(spec, one) for one in clear] + rest)}.{left_out}"
+
+
+def _left_out(found: Sequence[Contrast]) -> str:
+    """Which combinations of the other factors a contrast goes without, because their cells share too few seeds."""
+    told = [f"{one.high} against {one.low} at {' and at '.join(one.left_out)}" for one in found if one.left_out]
+    return f" Left out, because the two cells share too few seeds: {'; '.join(told)}." if told else ""
 
 
 def _clear(spec: StudySpec, one: Contrast) -> str:
@@ -88,20 +95,20 @@ def _nothing(spec: StudySpec, factor: str, told: Sequence[Contrast], tests: int)
     none = (
         f"no difference that {_counted(widest.difference.n, 'seed')} can tell, which does not show that there is none"
     )
-    return f"{factor}: {none}; {which}{largest}{corrected}. {_settle(spec, widest)}"
+    return f"{factor}: {none}; {which}{largest}{corrected}. {_settle(spec, widest, tests)}"
 
 
-def _settle(spec: StudySpec, one: Contrast) -> str:
+def _settle(spec: StudySpec, one: Contrast, tests: int) -> str:
+    """How many seeds would do: never as few as those that have just not done."""
     size, deviation = abs(one.difference.mean), one.difference.deviation or 0.0
     if deviation <= 1e-12 * size:
         return "The seeds agree to the last digit, so their noise cannot be judged; add seeds."
-    needed = seeds_needed(deviation, size) if size else MANY_SEEDS
+    needed = seeds_needed(deviation, size, tests) if size else MANY_SEEDS
     if needed >= MANY_SEEDS:
         return f"More than {MANY_SEEDS} seeds would be needed to show a difference so small."
-    shown = f"{_number(spec, size)}{_unit(spec)}"
-    return (
-        f"If {shown} is the true difference, about {needed} seeds would show it (80 % power, at the spread seen here)."
-    )
+    shown, many = f"{_number(spec, size)}{_unit(spec)}", one.difference.n
+    seeds = f"about {needed}" if needed > many else f"more than {many}"
+    return f"If {shown} is the true difference, {seeds} seeds would show it (80 % power, at the spread seen here)."
 
 
 def _number(spec: StudySpec, value: float, sign: str = "") -> str:

@@ -269,3 +269,18 @@ def test_the_range_holds_every_seed_and_no_more_than_all() -> None:
 @pytest.mark.parametrize(("levels", "yes"), [([1, 2.5], True), (["a", 1], False), ([True, False], False)])
 def test_only_numbers_are_measured(levels: list[Any], yes: bool) -> None:
     assert charts.numeric(levels) is yes
+
+
+def test_a_frontier_is_told_of_only_where_it_can_be_seen() -> None:
+    one, two = point(0, 100, 0.9), point(1, 200, 0.8)
+    assert charts.stepped([one], [one, two], "macs")
+    assert not charts.stepped([one], [one], "macs")
+    assert not charts.stepped([two], [one, two], "macs")
+    assert not charts.stepped([], [one], "macs")
+
+
+def test_an_interval_beyond_100_percent_is_cut() -> None:
+    assert charts.cut([cell({"depth": 1}, 0.9, 0.99)], "val_accuracy")
+    assert not charts.cut([cell({"depth": 1}, 0.9, 0.901)], "val_accuracy")
+    assert not charts.cut([cell({"depth": 1}, 0.9, 0.99)], "val_mae")
+    assert not charts.cut([], "val_accuracy")

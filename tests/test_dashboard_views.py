@@ -204,6 +204,14 @@ def test_a_running_study_shows_its_trials_under_way(engine: Engine) -> None:
     assert "Failed 1" in text
     assert "epoch 3 of 8" in app.get("progress")[0].proto.text
     assert charts_of(app) == 2
+    assert "Thick blue: the best trial. Orange: running now." in text
+
+
+def test_captions_name_only_what_is_drawn(engine: Engine) -> None:
+    won(engine)
+    text = words_of(opened("study", study="search-won"))
+    assert "Thick blue: the best trial." in text
+    assert "Orange" not in text
 
 
 def test_the_url_names_the_metric_of_the_curves(engine: Engine) -> None:
@@ -270,6 +278,15 @@ def test_a_design_study_has_a_panel_for_each_level_of_its_second_factor(
     assert charts_of(app) == charts
     assert "What these data say" in text
     assert len(app.dataframe[0].value) == len(analysis.cells(query.trials(engine, 1), list(factors)))
+
+
+def test_a_band_that_is_cut_is_told(engine: Engine) -> None:
+    declared = tree_of("depth-width-filter.yaml")["variables"]
+    variables = declared | {"depth": {"choice": [1, 2]}}
+    design(engine, "low", {"depth": [1, 2]}, variables=variables)
+    assert "over the seeds." in words_of(opened("design", study="low"))
+    design(engine, "high", {"depth": list(range(1, 50))}, variables=variables | {"depth": {"int": [1, 49]}})
+    assert "over the seeds; bands are cut at 100 %." in words_of(opened("design", study="high"))
 
 
 def test_a_regression_is_shown_in_its_own_unit(engine: Engine) -> None:

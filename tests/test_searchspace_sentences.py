@@ -57,6 +57,14 @@ SENTENCES: dict[str, tuple[Any, list[str]]] = {
         {"name": "x", "pets": [{"kind": "dgo"}]},
         ["h.pets.0.kind: unknown kind 'dgo', did you mean 'dog'?"],
     ),
+    "a tag and more": (
+        {"name": "x", "pets": [{"kind": "dgo", "age": 0, "trick": []}]},
+        ["unknown kind 'dgo', did", "h.pets.0.age: got 0; write a number above 0", "'trick', did you mean 'tricks'?"],
+    ),
+    "a tag like none, and what no tag allows": (
+        {"name": "x", "pets": [{"kind": "q", "lives": 3, "wings": 2}]},
+        ["unknown kind 'q'; known here: cat, dog", "h.pets.0.wings: unknown field 'wings'"],
+    ),
     "no tag": ({"name": "x", "pets": [{}]}, ["h.pets.0: 'kind' is missing; add it"]),
     "in a tagged one": (
         {"name": "x", "pets": [{"kind": "cat", "lifes": 3}, {"kind": "dog", "lifes": 3}]},

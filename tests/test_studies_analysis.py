@@ -154,3 +154,20 @@ def test_cells_have_their_costs_failures_and_reasons() -> None:
     assert found[2].estimate is None
     assert spread(found, "params") == 2.0
     assert spread([], "params") == 1.0
+
+
+def test_a_pair_that_shares_few_seeds_does_not_cost_the_others_theirs() -> None:
+    full, factors = [0.1, 0.2, 0.4], ("depth", "kind")
+    values = {(1, "a"): full, (2, "a"): [0.2, 0.4, 0.5], (1, "b"): [0.3, None, None], (2, "b"): [None, 0.9, None]}
+    depth, kind = compared(values, factors)
+    assert (depth.difference.n, depth.difference.mean, depth.left_out) == (3, pytest.approx(0.4 / 3), ("kind=b",))
+    assert (kind.difference.n, kind.left_out) == (1, ("depth=2",))
+    values |= {(1, "b"): full, (2, "b"): [0.4, 0.5, None]}
+    depth, _ = compared(values, factors)
+    assert (depth.difference.n, depth.left_out) == (2, ()), "two of three seeds are enough"
+
+
+def test_more_contrasts_need_more_seeds() -> None:
+    needed = [seeds_needed(1.0, 1.0, tests) for tests in (1, 3, 15)]
+    assert needed == sorted(set(needed))
+    assert needed[0] == seeds_needed(1.0, 1.0)

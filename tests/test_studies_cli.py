@@ -223,6 +223,11 @@ SAID: dict[str, tuple[list[str], int, str]] = {
         NOT_FOUND,
         "'tiny' has no trial 3; `archstudy show tiny` lists them",
     ),
+    "no file to describe": (
+        ["describe", "no.yaml"],
+        NOT_FOUND,
+        "archstudy: there is no file no.yaml; give the path of a",
+    ),
     "nothing to describe": (["describe", "tiny", "--trial", "3"], NOT_FOUND, "'tiny' has no trial 3"),
     "a folder": (["validate", "."], INVALID, ".: cannot be read (Is a directory); give the path of a YAML file"),
     "an empty file": (["plan", "/dev/null"], INVALID, "/dev/null:1:1: the file is empty; write"),
@@ -316,3 +321,13 @@ def test_a_study_is_shown_without_its_data(stored: Path, capsys: Any) -> None:
     engine.dispose()
     code, out, _ = called(capsys, "show", "tiny")
     assert (code, "no winner yet" in out) == (DONE, True)
+
+
+def test_a_broken_study_in_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "s.yaml").write_text(BROKEN)
+    code, out, err = called(capsys, "validate", "s.yaml", "--json")
+    line = BROKEN[: BROKEN.index("samplr")].count("\n") + 1
+    message = "unknown field 'samplr', did you mean 'sampler'?"
+    problem = {"where": "search.samplr", "line": line, "column": 3, "message": message}
+    assert json.loads(out) == {"file": "s.yaml", "valid": False, "problems": [problem]}
+    assert (code, err) == (INVALID, f"s.yaml:{line}:3: search.samplr: {message}\n")

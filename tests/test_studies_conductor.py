@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from studies import design, inline, pruner
+from studies import confirm, design, inline, pruner
 from studies.candidate import Study
 from studies.conductor import Conductor, Pause
 from studies.errors import Conflict
@@ -132,7 +132,8 @@ def test_impossible_proposals_are_rows_with_their_reason(tiny: Build, store: Eng
 
 
 def test_a_search_in_which_nothing_fits_ends_with_the_nearest_miss(tiny: Build, store: Engine, conducted: Any) -> None:
-    study = tiny(**ONLY_WIDTHS | {"search": {"constraints": {"params": "<= 10"}}, "budget": {"trials": 2}})
+    space = {"variables": {"width": {"int": [2, 4000]}}, "search": {"constraints": {"params": "<= 10"}}}
+    study = tiny(**ONLY_WIDTHS | space | {"budget": {"trials": 2}})
     ended = conducted(study)
     rows = trials(store)
     nearest = min(rows, key=lambda row: (row["params"], row["number"]))
@@ -154,7 +155,7 @@ def test_a_space_that_holds_fewer_networks_than_the_budget(tiny: Build, store: E
     space = ONLY_WIDTHS | {"variables": {"width": {"int": [2, 4]}}}
     ended = conducted(tiny(**space, budget={"trials": 10}), counting)
     assert ended.study["state"] == "complete"
-    assert ended.study["note"] == "the space holds no more than the 3 networks found; widen a variable"
+    assert ended.study["note"] == "the space holds no more than the 3 networks that were found; widen a variable"
     assert len(calls) == 3 + 2 * 2
     rows = {row["number"]: row for row in trials(store, phase="search")}
     for row in rows.values():
@@ -170,14 +171,15 @@ def test_a_repeat_of_a_trial_under_way_ends_with_it(tiny: Build, store: Engine, 
     conductor = by_hand(tiny(**space, budget={"trials": 3, "parallel": 3}))
     first, second = job_of(conductor), job_of(conductor)
     assert conductor.next() is Pause.WAIT  # it searched for a third network until it gave up
-    waiting = trials(store, state="queued")
-    assert {row["repeat_of"] for row in waiting} == {0, 1}
-    conductor.report(second, told(1, 0.5))
-    conductor.finished(second)
-    assert {row["value"] for row in trials(store, repeat_of=1)} == {0.5}
-    assert {row["state"] for row in trials(store, repeat_of=0)} == {"queued"}
-    conductor.failed(first, "error", "it broke")
-    assert {row["state"] for row in trials(store, repeat_of=0)} == {"failed"}
+    (waiting,) = trials(store, state="queued")
+    jobs = {0: first, 1: second}
+    twin = jobs.pop(waiting["repeat_of"])
+    (other,) = jobs.values()
+    conductor.report(other, told(1, 0.5))
+    conductor.finished(other)
+    assert trials(store, id=waiting["id"])[0]["state"] == "queued"
+    conductor.failed(twin, "error", "it broke")
+    assert trials(store, id=waiting["id"])[0]["state"] == "failed"
     assert not trials(store, state="queued")
     assert conductor.failed_trials == 1
     assert by_hand(tiny(**space, budget={"trials": 3})).failed_trials == 1
@@ -367,14 +369,39 @@ def test_a_trial_that_had_passed_a_rung_is_not_judged_there_again(tiny: Build, s
     assert conductor.report(first, told(1, 0.1))
 
 
-def test_a_replay_with_other_numbers_stops_the_run(tiny: Build, store: Engine, by_hand: Any) -> None:
+def test_a_replay_with_other_numbers_is_told_and_replaces_them(tiny: Build, store: Engine, by_hand: Any) -> None:
     study = tiny(budget={"trials": 1})
     conductor = by_hand(study)
-    conductor.report(job_of(conductor), told(1, 0.5))
-    conductor = by_hand(study)
-    with pytest.raises(AssertionError, match=r"^epoch 1 of trial 0 replayed differently$"):
-        conductor.report(job_of(conductor), told(1, 0.25))
-    assert [row["metrics"] for row in query.epochs(store, 1)] == [{"val_accuracy": 0.5}]
+    job = job_of(conductor)
+    for epoch in (1, 2, 3):
+        conductor.report(job, told(epoch, 0.5))
+    conductor = by_hand(study)  # goes on with other threads, say
+    job = job_of(conductor)
+    conductor.report(job, told(1, 0.5))
+    conductor.report(job, told(2, 0.25))
+    assert [row["metrics"]["val_accuracy"] for row in query.epochs(store, 1)] == [0.5, 0.25]
+    conductor.finished(job)
+    assert trials(store)[0]["reason"] == "its epochs from 2 on came out otherwise when it went on"
+    assert trials(store)[0]["value"] == 0.25
+
+
+def test_only_the_finalists_of_now_can_win_and_the_test_split_is_counted(tiny: Build, conducted: Any) -> None:
+    first = conducted(tiny(budget={"trials": 1}, confirm={"top": 1, "replicates": 2}))
+    assert first.study["conclusion"]["opened"] == 1
+    again = conducted(tiny(budget={"trials": 3}, confirm={"top": 1, "replicates": 3}))
+    assert again.study["conclusion"]["fresh"]["n"] == 3
+    assert again.study["conclusion"]["opened"] == 1 + (
+        again.study["conclusion"]["trial"] != first.study["conclusion"]["trial"]
+    )
+
+
+def test_equal_means_are_no_matter_of_rounding() -> None:
+    finalists = [{"number": 0, "macs": 200, "value": 1.0}, {"number": 1, "macs": 100, "value": 1.0}]
+    values = {"0": (0.1, 0.2, 0.3), "1": (0.3, 0.2, 0.1)}
+    rows = [{"cell": cell, "value": one, "state": "complete"} for cell, three in values.items() for one in three]
+    won = confirm.winner(finalists, rows, "maximize")
+    assert won
+    assert won["number"] == 1  # the cheaper
 
 
 def test_an_error_of_the_conductor_is_not_blamed_on_a_trial(tiny: Build, store: Engine, conducted: Any) -> None:
@@ -544,7 +571,10 @@ def test_a_design_of_which_nothing_is_left_has_no_verdict(tiny: Build, conducted
 
     ended = conducted(tiny("design"), broken)
     assert (ended.study["state"], ended.study["conclusion"]) == ("failed", None)
-    assert ended.study["note"] == "no trial was completed, so there is nothing to compare"
+    assert ended.study["note"] == (
+        "no trial was completed, so there is nothing to compare: "
+        "12 failed, most often with diverged: lower the learning rate"
+    )
 
 
 # ---- the lease -----------------------------------------------------------------------------------------------------

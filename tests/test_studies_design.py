@@ -82,3 +82,18 @@ def test_a_half_run_design_is_balanced(tiny: Callable[..., Study]) -> None:
     assert [replicate for replicate, _ in order] == [0] * 6 + [1] * 6
     assert order == run_order(study, cells)
     assert [cell.name for _, cell in order[:6]] != [cell.name for _, cell in order[6:]]
+
+
+def test_a_domain_with_one_value_is_a_constant(tiny: Callable[..., Study]) -> None:
+    one = {"width": {"int": [2, 40]}, "kernel": {"choice": [3]}, "depth": {"choice": [1, 2]}}
+    stages = [{"block": "plain", "repeat": "$depth", "width": "$width", "kernel": "$kernel"}]
+    match = {"params": 600, "by": "width", "tolerance": "10%"}
+    design = {"factors": ["depth"], "match": match, "replicates": 1}
+    cells = every_cell(tiny("design", variables=one, blueprint={"stages": stages}, design=design))
+    assert [cell.name for cell in cells] == ["depth=1", "depth=2"]
+    assert [list(cell.levels) for cell in cells] == [["depth"]] * 2
+    assert {cell.assignment["kernel"] for cell in cells} == {3}
+    assert {*cells[0].assignment} == {"depth", "kernel", "width"}
+    design = {"factors": ["depth"], "replicates": 1}
+    held = tiny("design", variables=one | {"width": {"int": [4, 4]}}, blueprint={"stages": stages}, design=design)
+    assert every_cell(held)[1].assignment == {"depth": 2, "kernel": 3, "width": 4}

@@ -255,6 +255,17 @@ DESIGNS: dict[str, tuple[str | bytes, list[str]]] = {
         but(("kernel: 3", "kernel: {choice: [3, 5]}")),
         ["s.yaml:10:61: blueprint.stages.0.kernel: 'blueprint_stages_0_kernel' is neither a factor nor matched; .*"],
     ),
+    "a match by a name near one that is broken": (
+        but(("[4, 64]", "[64, 4]"), ("by: width", "by: widht")),
+        [
+            "s.yaml:7:10: variables.width: the range .* holds nothing; write the lower end first",
+            r"s.yaml:14:27: design.match.by: unknown variable 'widht', did you mean 'width'\?",
+        ],
+    ),
+    "a factor near one that is broken": (
+        but(("choice: [1, 2]", "choice: []"), ("factors: [depth]", "factors: [dept]")),
+        ["s.yaml:6:10: .*", r"s.yaml:13:13: .*: unknown variable 'dept', did you mean 'depth'\?"],
+    ),
     "too many cells": (
         but(("choice: [1, 2]", "int: [1, 5000]")),
         ["s.yaml:6:20: .*int.1: got 5000; write at most 1000.*", "s.yaml:13:12: design.factors: 5,000 cells, .*"],
@@ -327,6 +338,20 @@ OTHERS: dict[str, tuple[str | bytes, list[str]]] = {
     "a number in quotes": (
         but(("epochs: 2", 'epochs: "2"')),
         ["s.yaml:16:18: recipe.epochs: got '2'; remove the quotes, so that it is a number"],
+    ),
+    "an unknown optimizer and its rate": (
+        but(("kind: sgd, lr: 1e-3", "kind: sdg, lr: -1")),
+        [
+            r"s.yaml:16:39: recipe.optimizer.kind: unknown kind 'sdg', did you mean 'sgd'\?",
+            "s.yaml:16:48: recipe.optimizer.lr: got -1; .*",
+        ],
+    ),
+    "an unknown block and a misspelt field": (
+        but(("block: plain", "block: dence"), ("kernel: 3", "kernle: 3")),
+        [
+            "s.yaml:10:15: blueprint.stages.0.block: unknown block 'dence'; known here: plain, residual.*",
+            r"s.yaml:10:53: blueprint.stages.0.kernle: unknown field 'kernle', did you mean 'kernel'\?",
+        ],
     ),
     "no recipe": (
         but(("recipe: {epochs: 2, optimizer: {kind: sgd, lr: 1e-3}}\n", "")),

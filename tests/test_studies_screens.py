@@ -23,10 +23,13 @@ def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
         (0.98612, 0.0042, "val_accuracy", "98.61 % +- 0.42"),
         (0.98612, None, "val_accuracy", "98.61 % (n = 1)"),
         (0.01234, 0.00123, "val_mae", "0.01234 +- 0.0012"),
+        (0.98889, 0.0, "val_accuracy", "98.89 % (all seeds agree)"),
+        (0.8333, 1.9059, "val_accuracy", "83.33 % +- 190.59"),
     ],
 )
 def test_intervals(mean: float, half: float | None, metric: str, text: str) -> None:
     assert screens.interval(mean, half, metric) == text
+    assert screens.interval(0.98889, 0.0, "val_accuracy", 2) == "98.89 % (all 2 seeds agree)"
 
 
 def test_an_assignment() -> None:

@@ -5,10 +5,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from studies.analysis import CellResult
+from studies.analysis import CellResult, Contrast
 from studies.candidate import Study
 from studies.spec import StudySpec
-from studies.verdict import as_text, verdict
+from studies.statistics import estimate
+from studies.verdict import _settle, as_text, verdict
 
 BASE: dict[str, Any] = {
     "apiVersion": "archstudy/v1",
@@ -91,7 +92,7 @@ def test_holm_holds_back_what_an_interval_alone_would_say() -> None:
     assert (
         "the largest contrast is 2 against 1, +1.10 points [+0.20, +2.00] (which leaves zero out, but not after" in text
     )
-    assert "Holm's correction for 3 contrasts). If 1.10 points" in text
+    assert "Holm's correction for 3 contrasts). If 1.10 points is the true difference, about 4 seeds" in text
     assert "better" not in text
 
 
@@ -176,3 +177,33 @@ def test_the_design_fixture_gives_a_verdict(tiny: Callable[..., Study]) -> None:
 
 def test_values_as_text() -> None:
     assert [as_text(0.98765, "val_accuracy"), as_text(0.0123456, "val_mae")] == ["98.77 %", "0.01235"]
+
+
+def test_as_many_seeds_as_have_just_failed_are_never_named() -> None:
+    dice, named = random.Random(3), 0
+    for _ in range(100):
+        text = told([cell({"depth": level}, [dice.gauss(level, 50) / 1000 for _ in range(3)]) for level in range(3)])
+        for many in re.findall(r"about (\d+) seeds would show it", text):
+            assert int(many) > 3, text
+            named += 1
+    assert named
+    sure = Contrast("depth", 1, 2, estimate([0.09, 0.1, 0.11, 0.1]), 0.9)
+    assert "more than 4 seeds would show it" in _settle(spec(), sure, 1)
+
+
+def test_combinations_that_share_no_seed_are_left_out_and_named() -> None:
+    """One pair of cells without a common seed takes nothing from the other pairs."""
+    at = {
+        (1, 3): {0: 0.90, 1: 0.91, 2: 0.92},
+        (2, 3): {0: 0.95, 1: 0.961, 2: 0.972},
+        (1, 5): {0: 0.9},
+        (2, 5): {1: 0.9},
+    }
+    results = [
+        CellResult(str(levels), dict(zip(("depth", "kernel"), levels, strict=True)), {}, CLEAR[0].costs, seeds, 0, None)
+        for levels, seeds in at.items()
+    ]
+    text = told(results, design={"factors": ["depth", "kernel"], "replicates": 3})
+    assert "depth: 2 is better than 1 by 5.10 points" in text
+    assert "Left out, because the two cells share too few seeds: 2 against 1 at kernel=5." in text
+    assert "kernel: one seed says nothing of the noise" in text

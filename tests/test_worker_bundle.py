@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from worker import bundle, checkpoint, data, trainer
+from worker import bundle, data, trainer
 from worker.datasource import DataSpec
-from worker.job import Job
+from worker.job import Job, TrainingFailed
 
 DIGITS = DataSpec(source="digits")
 
@@ -23,8 +23,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> bundle.Parts:
     blueprint = {"stages": [stage], "head": {"dropout": 0.5}}
     job = Job(1, blueprint, {"epochs": 2}, {"source": "digits"}, "classification", 0, str(folder))
     list(trainer.train(job))
-    network = trainer.network_of(job)
-    return bundle.Parts(network, folder, DIGITS, "classification", "stages: []\n", "# Card\n", "A network.")
+    return bundle.Parts(job, trainer.validate(job), "stages: []\n", "# Card\n", "A network.")
 
 
 def test_a_bundle_is_whole_and_right(parts: bundle.Parts, tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ def test_a_bundle_is_whole_and_right(parts: bundle.Parts, tmp_path: Path) -> Non
     assert {path.name for path in target.iterdir()} == bundle.FILES
     assert [path.name for path in target.parent.iterdir()] == ["mine"]
     assert (target / "card.md").read_text() == "# Card\n"
-    assert load_file(target / "weights.safetensors").keys() == checkpoint.weights(parts.folder).keys()
+    assert load_file(target / "weights.safetensors").keys() == trainer.finished(parts.job).model.state_dict().keys()
     assert bundle.read(target)["CLASSES"] == tuple("0123456789")
 
 
@@ -85,3 +84,22 @@ def test_a_wrong_preprocess_is_noticed(parts: bundle.Parts, tmp_path: Path) -> N
     (target / "model.py").write_text(text.replace("MEAN = (4", "MEAN = (5"))
     with pytest.raises(ValueError, match=r"model\.py's preprocess differs"):
         bundle._check(target, parts)
+
+
+def test_weights_that_do_not_give_the_metrics_are_refused(parts: bundle.Parts, tmp_path: Path) -> None:
+    other = replace(parts, metrics={name: value / 2 for name, value in parts.metrics.items()})
+    with pytest.raises(ValueError, match=r"the weights give val_.* but the trial's row says .* so train it again"):
+        bundle.write(tmp_path / "mine", other)
+
+
+def test_weights_of_another_study_in_the_same_folder_are_not_taken(parts: bundle.Parts, tmp_path: Path) -> None:
+    other = replace(parts, job=replace(parts.job, seed=1))
+    with pytest.raises(TrainingFailed, match="there are no final weights of this network; train it to its end"):
+        bundle.write(tmp_path / "mine", other)
+
+
+def test_a_bundle_that_was_imported_is_still_a_bundle(parts: bundle.Parts, tmp_path: Path) -> None:
+    target = bundle.write(tmp_path / "mine", parts)
+    (target / "__pycache__").mkdir()
+    bundle.write(target, parts)
+    assert not (target / "__pycache__").exists()

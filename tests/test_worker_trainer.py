@@ -87,7 +87,7 @@ def test_resumed_is_uninterrupted(tmp_path: Path, name: str, schedule: str) -> N
     resumed = list(trainer.train(broken))
     assert resumed[:3] == seen
     assert metrics(resumed) == metrics(expected)
-    mine, theirs = (checkpoint.weights(tmp_path / folder) for folder in ("whole", "broken"))
+    mine, theirs = (trainer.finished(job).model.state_dict() for job in (whole, broken))
     assert all(torch.equal(mine[key], theirs[key]) for key in mine)
     assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == ["1", "2", "3"]
 
@@ -222,5 +222,5 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_test_part_waits_for_the_final_weights(tmp_path: Path) -> None:
     one = job(tmp_path)
     list(islice(trainer.train(one), 2))
-    with pytest.raises(TrainingFailed, match="there are no final weights; train this network to its end"):
+    with pytest.raises(TrainingFailed, match="there are no final weights of this network; train it to its end"):
         trainer.evaluate(replace(one, mode="test"))

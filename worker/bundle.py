@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from searchspace.core import Network
-from worker import build, checkpoint, data
+from worker import data, trainer
 from worker.datasource import DataSpec, describe
+from worker.job import Job
 from worker.source import source
 
 BLUEPRINT, MODEL, WEIGHTS, CARD = "blueprint.yaml", "model.py", "weights.safetensors", "card.md"
@@ -25,15 +26,14 @@ CHECKED = 64
 
 @dataclass(frozen=True)
 class Parts:
-    """What goes into a bundle: the network, where its weights are, its data, and the texts that go with it.
+    """What goes into a bundle: the job whose final weights it takes, and the texts that go with it.
 
-    `folder` is the trial's checkpoint folder, `blueprint` the YAML text, `about` the first sentences of model.py.
+    `blueprint` is the YAML text, `about` the first sentences of model.py, `metrics` what the trial's row says of its
+    last epoch: the weights must give it again.
     """
 
-    network: Network
-    folder: Path
-    data: DataSpec
-    task: str
+    job: Job
+    metrics: Mapping[str, float]
     blueprint: str
     card: str
     about: str
@@ -58,30 +58,35 @@ def _refuse_other(target: Path) -> None:
     if not target.exists():
         return
     names = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
-    if names and names != FILES:
+    if names and names - {"__pycache__"} != FILES:  # which importing model.py leaves behind
         raise ValueError(f"{target}: this exists and is not a bundle of ours; choose another folder or remove it")
 
 
 def _fill(folder: Path, parts: Parts) -> None:
-    facts = describe(parts.data, parts.task)
-    statistics = data.load(parts.data, parts.task).statistics
+    run = trainer.finished(parts.job)
+    labels = describe(DataSpec.model_validate(parts.job.data), parts.job.task).labels
+    text = source(trainer.network_of(parts.job), run.splits.statistics, labels, parts.about)
     (folder / BLUEPRINT).write_text(parts.blueprint, encoding="utf-8")
-    (folder / MODEL).write_text(source(parts.network, statistics, facts.labels, parts.about), encoding="utf-8")
+    (folder / MODEL).write_text(text, encoding="utf-8")
     (folder / CARD).write_text(parts.card, encoding="utf-8")
-    weights = {name: value.contiguous() for name, value in checkpoint.weights(parts.folder).items()}
+    weights = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
     safetensors.torch.save_file(weights, folder / WEIGHTS)
 
 
 def _check(folder: Path, parts: Parts) -> None:
-    """Raw images through model.py must give what the trained module gives for the same images, standardized by us."""
-    splits = data.load(parts.data, parts.task)
-    raw = data.raw_images(parts.data, parts.task, "validation", CHECKED)
-    ours = build.module(parts.network)
-    ours.load_state_dict(checkpoint.weights(parts.folder))
-    wanted = outputs(ours, splits.validation_x[:CHECKED])
-    model = read(folder)
+    """The weights give the trial's metrics again; model.py gives the trained module's outputs, also from raw images."""
+    for name, value in trainer.validate(parts.job).items():
+        if abs(value - parts.metrics[name]) > TOLERANCE:
+            raise ValueError(
+                f"the weights give {name} = {value:g}, but the trial's row says {parts.metrics[name]:g}; "
+                "they are not this trial's, so train it again"
+            )
+    run, model = trainer.finished(parts.job), read(folder)
+    x, ours = run.splits.validation_x[:CHECKED].cpu(), run.model.cpu()
+    raw = data.raw_images(DataSpec.model_validate(parts.job.data), parts.job.task, "validation", CHECKED)
+    wanted = outputs(ours, x)
     for form, got in {
-        "model.py": outputs(model["load"](folder / WEIGHTS), splits.validation_x[:CHECKED]),
+        "model.py": outputs(model["load"](folder / WEIGHTS), x),
         "model.py's preprocess": outputs(ours, model["preprocess"](raw)),
     }.items():
         scale = float(wanted.abs().max().clamp(min=1))

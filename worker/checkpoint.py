@@ -103,14 +103,6 @@ def latest(folder: Path, identity: str | None = None) -> Checkpoint | None:
     return None
 
 
-def weights(folder: Path) -> dict[str, Tensor]:
-    """The state_dict of the newest whole checkpoint."""
-    found = latest(folder)
-    if found is None:
-        raise ValueError(f"{folder}: there is no whole checkpoint; train this network again")
-    return found.weights
-
-
 def _facts(checkpoint: Checkpoint, state: bytes) -> dict[str, Any]:
     return {
         "epoch": checkpoint.epoch,

@@ -9,6 +9,7 @@ three gray images, of four colour images, of five colour volumes; `image: [*map 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,11 +35,16 @@ Extent = Annotated[int, Field(ge=1)]
 
 
 class DataSpec(Spec):
-    """The `data:` section. `image` is (*map size, channels); `classes` is needed only to plan without the file."""
+    """The `data:` section. `image` is (*map size, channels); `classes` is needed only to plan without the file.
+
+    `digest` names the content of a file. It is filled in when a study is loaded, so that a study never goes on with
+    other data than it began with; written in the YAML, it pins the data.
+    """
 
     source: str
     image: Annotated[tuple[Extent, ...], BeforeValidator(_as_tuple), Field(min_length=2, max_length=4)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
+    digest: str | None = None
 
     @field_validator("source")
     @classmethod
@@ -72,10 +78,33 @@ def describe(spec: DataSpec, task: str) -> DataFacts:
     """The facts that a network is lowered with, from constants or from the headers inside the file."""
     if spec.source == "digits":
         return _digits(spec, task)
-    path = arrays_path(spec)
+    path, found = arrays_path(spec), digest(spec)
+    if spec.digest and found and spec.digest != found:
+        raise ValueError(
+            f"{path}: its content is not what it was (digest {spec.digest}, now {found}); "
+            "restore the file, or give a study of the new data another name"
+        )
     if not path.exists() and spec.image and (spec.classes or task == "regression"):
         return _facts(_channels_first(spec.image), spec.classes or 1, 0, task)
     return _arrays(path, spec, task)
+
+
+def digest(spec: DataSpec) -> str | None:
+    """The content of an `arrays:` file in 16 hexadecimal digits: the checksums that its archive keeps of x and y.
+
+    None for `digits`, which never change, and for a file that is not there.
+    """
+    path = arrays_path(spec)
+    if spec.source == "digits" or not path.exists():
+        return None
+    headers(path)
+    with zipfile.ZipFile(path) as archive:
+        return "".join(f"{archive.getinfo(f'{key}.npy').CRC:08x}" for key in ("x", "y"))
+
+
+def identity(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells one data set from another: its content where a digest names it, wherever the file lies."""
+    return {name: value for name, value in data.items() if name != "source" or not data.get("digest")}
 
 
 def arrays_path(spec: DataSpec) -> Path:
@@ -162,6 +191,11 @@ def _classes(path: Path, shape: tuple[int, ...], spec: DataSpec) -> int:
         raise ValueError(f"{path}: every label is {low}; classification needs two classes or more")
     if spec.classes and high >= spec.classes:
         raise ValueError(f"{path}: a label is {high}, but classes: {spec.classes} allows 0 to {spec.classes - 1}")
+    if not spec.classes and len(np.unique(labels)) < high + 1:
+        raise ValueError(
+            f"{path}: {len(np.unique(labels))} labels occur, but they run up to {high}; "
+            f"number the classes from 0 without gaps, or write classes: {high + 1}"
+        )
     return spec.classes or high + 1
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.lower import lower
-from worker import build, checkpoint, data, tasks
+from worker import build, checkpoint, data, datasource, tasks
 from worker.checkpoint import Checkpoint
 from worker.datasource import DataSpec, describe
 from worker.job import EpochMetrics, Job, TrainingFailed
@@ -57,16 +57,27 @@ def train(job: Job) -> Iterator[EpochMetrics]:
 
 
 def evaluate(job: Job) -> dict[str, float]:
-    """`test_loss` and the task's metrics on the test part, with the weights of the trial's final checkpoint."""
+    """`test_loss` and the task's metrics on the test part, with the trial's final weights."""
     with _failures():
-        spec, recipe = DataSpec.model_validate(job.data), Recipe.model_validate(job.recipe)
-        found = checkpoint.latest(Path(job.folder), identity(job))
-        if found is None or found.epoch < recipe.epochs:
-            raise TrainingFailed("error", f"{job.folder}: there are no final weights; train this network to its end")
-        run = prepared(network_of(job), data.load(spec, job.task), job)
-        run.model.load_state_dict(found.weights)
-        x, y = (part.to(run.device) for part in data.open_test(spec, job.task))
+        run = finished(job)
+        x, y = (part.to(run.device) for part in data.open_test(DataSpec.model_validate(job.data), job.task))
         return _measured("test", evaluated(run, x, y), run.task)
+
+
+def validate(job: Job) -> dict[str, float]:
+    """`val_loss` and the task's metrics on the validation part, with the trial's final weights."""
+    run = finished(job)
+    return _measured("val", evaluated(run, run.splits.validation_x, run.splits.validation_y), run.task)
+
+
+def finished(job: Job) -> Run:
+    """The run of a trial that came to its end: its network with the weights of its final checkpoint."""
+    found = checkpoint.latest(Path(job.folder), identity(job))
+    if found is None or found.epoch < Recipe.model_validate(job.recipe).epochs:
+        raise TrainingFailed("error", f"{job.folder}: there are no final weights of this network; train it to its end")
+    run = prepared(network_of(job), data.load(DataSpec.model_validate(job.data), job.task), job)
+    run.model.load_state_dict(found.weights)
+    return run
 
 
 def network_of(job: Job) -> Network:
@@ -77,7 +88,7 @@ def network_of(job: Job) -> Network:
 
 def identity(job: Job) -> str:
     """A hash of all that decides the numbers; a checkpoint with another one is not resumed."""
-    parts = [job.blueprint, job.recipe, job.data, job.task, job.seed]
+    parts = [job.blueprint, job.recipe, datasource.identity(job.data), job.task, job.seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -39,12 +39,12 @@ def _body(url: str, before: Row) -> None:
     if not drawn:
         st.caption("No trial is complete yet; the chart appears with the first.")
         return
-    _panels(drawn, factors, study["metric"])
+    _panels(drawn, factors, study["metric"], charts.cut(results, study["metric"]))
     _verdict(study, results)
     _cells(study, results)
 
 
-def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str) -> None:
+def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str, cut: bool) -> None:
     """The panels side by side, below each other on a phone; one vertical range for all."""
     st.subheader(literal(f"{metric} over {', '.join(factors)}"), anchor=False)
     for start in range(0, len(drawn), IN_A_ROW):
@@ -54,7 +54,8 @@ def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str) -> No
                 if title:
                     st.markdown(f"**{literal(title)}**")
                 chart(one, f"{metric} over {factors[0]}{f', {title}' if title else ''}: means, intervals and seeds")
-    st.caption("Full dots: means. Open dots: every seed. Band: the mean's 95 % interval over the seeds.")
+    end = "; bands are cut at 100 %." if cut else "."
+    st.caption(f"Full dots: means. Open dots: every seed. Band: the mean's 95 % interval over the seeds{end}")
 
 
 def _verdict(study: Row, results: list[analysis.CellResult]) -> None:

@@ -9,12 +9,14 @@ import streamlit as st
 from dashboard import charts, data
 from dashboard.parts import chart, chosen_study, go, header, link, living, page, tiles
 from dashboard.words import active, costs, duration, literal, percent, plural, settings, shown
-from studies.screens import interval
+from studies.screens import interval, opened
 
 Row = dict[str, Any]
 LINES = 60  # learning curves drawn one by one; beyond, bands stand for the many
 POINTS = 600  # of error against cost
 TRIALS = 500  # rows of the table
+ROLES = {"best": "Thick blue: the best trial.", "running": "Orange: running now."}
+"""What a line of the learning curves is, in words."""
 
 
 def show(url: str) -> None:
@@ -93,7 +95,7 @@ def _winner(study: Row) -> None:
             )
         }
         for name, test in won["test"].items():
-            text = f"read once, at the end; mean and 95 % interval over {plural(test['n'], 'seed')}"
+            text = f"{opened(won)}; mean and 95 % interval over {plural(test['n'], 'seed')}"
             values[name] = (spread(test, name), text)
         text = "the score in the search minus the mean on fresh seeds: what choosing the best of many made up"
         values["Optimism of the search"] = (optimism(won["optimism"], metric), text)
@@ -110,7 +112,8 @@ def _winner(study: Row) -> None:
 
 def spread(told: Row, metric: str) -> str:
     """`98.61 % ± 0.42`: a mean with its 95 % interval, as the command line has it, in screen's signs."""
-    return interval(told["mean"], told["half_width"], metric).replace("+-", "±").replace(" %", "\u2009%")
+    text = interval(told["mean"], told["half_width"], metric, told["n"])
+    return text.replace("+-", "±").replace(" %", "\u2009%")
 
 
 def optimism(value: float, metric: str) -> str:
@@ -132,7 +135,9 @@ def _curves(url: str, study: Row) -> None:
     bands = data.bands(url, study["id"], str(metric)) if begun > LINES else []
     chart(charts.learning(rows, str(metric), bands), f"{metric} over the epochs, one line for each trial")
     many = " Ten best and running trials; the band holds 80 % of all, the dashes are the median." if bands else ""
-    st.caption(f"Thick blue: the best trial. Orange: running now.{many}")
+    roles = {row["role"] for row in rows}
+    told = [text for role, text in ROLES.items() if role in roles]
+    st.caption(" ".join(told) + many)
 
 
 def _errors(url: str, study: Row) -> None:
@@ -158,7 +163,8 @@ def _errors(url: str, study: Row) -> None:
     won = study["conclusion"] if search else None
     drawn = charts.error_against_cost(rows, frontier, study["metric"], str(cost), won)
     chart(drawn, f"{charts.error_name(study['metric'])} of each trial against its {cost}, both on logarithmic axes")
-    notes = ["Red steps: the best complete trial at this cost or less."] if frontier else []
+    stepped = charts.stepped(frontier, rows, str(cost))
+    notes = ["Red steps: the best complete trial at this cost or less."] if stepped else []
     notes += ["Star: the winner, mean of its fresh seeds with 95 % interval."] if won else []
     notes += (
         [f"{len(rows):,} of {rows[0]['many']:,} trials are drawn: the best and a sample."]

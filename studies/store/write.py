@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Update, func, insert, select, update
+from sqlalchemy import Connection, Engine, Update, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -130,6 +130,16 @@ class Writer:
             here = (t.epoch.c.trial_id == trial_id) & (t.epoch.c.epoch == epoch)
             standing = open_.execute(select(t.epoch.c.metrics, t.epoch.c.value).where(here)).one()
         return "same" if standing == (json.loads(dumps(metrics)), row["value"]) else "different"
+
+    def replace_epochs(self, trial_id: int, first: int, connection: Connection | None = None) -> None:
+        """Make room from an epoch on for a trial that is under way and trains them again with other numbers.
+
+        That happens where it goes on with other threads, another torch or another processor. Ended trials keep theirs.
+        """
+        unfinished = select(t.trial.c.id).where(t.trial.c.id == trial_id, t.trial.c.state.in_(("queued", "running")))
+        here = t.epoch.c.trial_id.in_(unfinished) & (t.epoch.c.epoch >= first)
+        with self._within(connection) as open_:
+            open_.execute(delete(t.epoch).where(here))
 
     def finish_trial(
         self,

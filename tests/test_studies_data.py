@@ -1,0 +1,64 @@
+"""A study and its data: it never goes on with other data than it began with, and may move with them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchspace.problems import SpecError
+from studies import store
+from studies.errors import Conflict
+from studies.fingerprint import fingerprint
+from studies.load import from_tree, load
+from studies.run import enrol
+
+TEXT = """apiVersion: archstudy/v1
+kind: Study
+name: mine
+data: {source: "arrays:mine.npz"}
+variables: {width: {choice: [2, 4]}}
+blueprint: {stages: [{block: plain, width: $width}]}
+design: {factors: [width], replicates: 2}
+recipe: {epochs: 1}
+"""
+
+
+def save(folder: Path, seed: int, labels: tuple[int, ...] = (0, 1)) -> Path:
+    """The study's file beside 20 random images."""
+    folder.mkdir(exist_ok=True)
+    generator = np.random.default_rng(seed)
+    x = generator.integers(0, 255, (20, 6, 6), dtype=np.uint8)
+    np.savez(folder / "mine.npz", x=x, y=np.resize(np.array(labels), 20))
+    file = folder / "mine.yaml"
+    file.write_text(TEXT)
+    return file
+
+
+def test_changed_data_are_another_study(tmp_path: Path) -> None:
+    engine = store.connect(f"sqlite:///{tmp_path}/a.db")
+    first = load(save(tmp_path / "data", seed=0))
+    enrol(first, engine)
+    second = load(save(tmp_path / "data", seed=1))
+    with pytest.raises(Conflict, match=r"data\.digest: \"[0-9a-f]{16}\" -> \"[0-9a-f]{16}\""):
+        enrol(second, engine)
+    engine.dispose()
+    with pytest.raises(ValueError, match=r"its content is not what it was .*; restore the file"):
+        from_tree(first.tree, first.text)
+
+
+def test_a_study_moves_with_its_data(tmp_path: Path) -> None:
+    here, there = (load(save(tmp_path / name, seed=0)) for name in ("here", "there"))
+    assert here.tree["data"]["source"] != there.tree["data"]["source"]
+    assert fingerprint(here.tree) == fingerprint(there.tree)
+
+
+def test_data_can_be_pinned(tmp_path: Path) -> None:
+    file = save(tmp_path / "data", seed=0)
+    file.write_text(TEXT.replace('npz"', 'npz", digest: "0123456789abcdef"'))
+    with pytest.raises(SpecError, match=r"mine\.yaml:4:.*its content is not what it was"):
+        load(file)
+
+
+def test_labels_with_gaps_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="2 labels occur, but they run up to 90000; number the classes from 0"):
+        load(save(tmp_path / "data", seed=0, labels=(0, 90000)))
