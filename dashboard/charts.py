@@ -209,9 +209,9 @@ def cell_rows(results: Iterable[CellResult], metric: str) -> list[dict[str, Any]
     for result in results:
         if (told := result.estimate) is None:
             continue
-        text = shown(told.mean, metric) + (
-            "" if told.half_width is None else f" [{shown(told.low, metric)}, {shown(told.high, metric)}]"
-        )
+        ends = f" [{shown(told.low, metric)}, {shown(told.high, metric)}]" if told.half_width else ""
+        agree = f" (all {told.n} seeds agree)" if told.half_width == 0 else ""
+        text = shown(told.mean, metric) + ends + agree
         rows.append(
             {**_levels(result), "mean": told.mean, "low": told.low, "high": told.high, "n": told.n, "text": text}
         )

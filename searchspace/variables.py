@@ -178,4 +178,5 @@ def probes(domain: Domain) -> tuple[Any, ...]:
     """A few values that stand for the domain when a template is checked: every option, or both ends."""
     if isinstance(domain, Choice):
         return domain.options
-    return (domain.low,) if domain.low == domain.high else (domain.low, domain.high)
+    high = domain.values()[-1] if isinstance(domain, IntRange) else domain.high
+    return (domain.low,) if domain.low == high else (domain.low, high)

@@ -53,7 +53,7 @@ def conclusion(finalist: Row, rows: Sequence[Row], metric: str) -> Mapping[str, 
     """What is kept of a winner: its fresh score with interval, the optimism of the search, the test score, costs.
 
     `opened` counts the networks of this study that the test split was read with: more than one where the study went on
-    after it had a winner.
+    after it had a winner. `finalists` counts those that the winner is the best of, and so a little too good.
     """
     confirmed = of(finalist, rows)
     fresh = estimate([row["value"] for row in confirmed])
@@ -67,6 +67,7 @@ def conclusion(finalist: Row, rows: Sequence[Row], metric: str) -> Mapping[str, 
         "fresh": _plain(fresh),
         "optimism": finalist["value"] - fresh.mean,
         "test": {name: _plain(estimate([row["test_metrics"][name] for row in confirmed])) for name in tests},
+        "finalists": len({row["cell"] for row in rows if row["state"] == "complete"}),
         "opened": len({row["cell"] for row in rows if row["test_metrics"]}),
         "replicates": [row["number"] for row in confirmed],
         "exported": median(confirmed)["number"],

@@ -130,7 +130,8 @@ def study(studied: Study, row: Row, trials: Sequence[Row]) -> list[str]:
 
 
 def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
-    ran = [trial for trial in trials if trial["state"] != "infeasible"]
+    repeats = [trial for trial in trials if trial["repeat_of"] is not None]
+    ran = [trial for trial in trials if trial["state"] != "infeasible" and trial["repeat_of"] is None]
     rows = [
         [
             trial["number"],
@@ -142,15 +143,14 @@ def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
         for trial in ran
     ]
     lines = table(["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"], rows) if rows else []
-    skipped = len(trials) - len(ran)
-    return lines + ([f"and {skipped} that were counted and not trained"] if skipped else [])
+    skipped = len(trials) - len(ran) - len(repeats)
+    lines += [f"and {skipped} that were counted and not trained"] if skipped else []
+    return lines + ([f"and {len(repeats)} that took the result of a trial of the same network"] if repeats else [])
 
 
 def _named(trial: Row) -> str:
     if trial["failure_kind"]:
         return f"{trial['failure_kind']}: {trial['reason']}"
-    if trial["repeat_of"] is not None:
-        return f"the same as trial {trial['repeat_of']}"
     again = f"trial {trial['cell']} again, " if trial["phase"] == "confirm" else ""
     return f"{again}{assignment(trial['assignment'])} seed {trial['seed']}"
 
@@ -164,7 +164,8 @@ def winner(row: Row) -> list[str]:
     costs = ", ".join(f"{human(value)} {name}" for name, value in told["costs"].items())
     lines = [
         f"winner: trial {told['trial']}: {assignment(told['assignment'])}",
-        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} (95 %, n = {fresh['n']})",
+        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} "
+        f"(95 %, n = {fresh['n']}{_selected(told)})",
         f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",
     ]
     for name, test in told["test"].items():
@@ -172,6 +173,11 @@ def winner(row: Row) -> list[str]:
             f"  {name}: {interval(test['mean'], test['half_width'], name)} ({opened(told)}, n = {test['n']} seeds)"
         )
     return [*lines, f"  cost: {costs} for one input"]
+
+
+def _selected(told: Row) -> str:
+    """The winner was chosen by its fresh score, so that score is the best of a few itself."""
+    return f"; the best of {told['finalists']} networks, so itself a little too good" if told["finalists"] > 1 else ""
 
 
 def opened(told: Row) -> str:

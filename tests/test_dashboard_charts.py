@@ -284,3 +284,8 @@ def test_an_interval_beyond_100_percent_is_cut() -> None:
     assert not charts.cut([cell({"depth": 1}, 0.9, 0.901)], "val_accuracy")
     assert not charts.cut([cell({"depth": 1}, 0.9, 0.99)], "val_mae")
     assert not charts.cut([], "val_accuracy")
+
+
+def test_seeds_that_agree_have_no_interval() -> None:
+    (row,) = charts.cell_rows([cell({"depth": 1}, 0.9, 0.9)], "val_accuracy")
+    assert row["text"].endswith(" (all 2 seeds agree)")

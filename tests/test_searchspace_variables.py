@@ -90,6 +90,7 @@ def test_levels_and_probes() -> None:
     assert levels(Choice(("a", 2))) == ("a", 2)
     assert probes(IntRange(4, 20, 8)) == (4, 20)
     assert probes(IntRange(4, 4)) == (4,)
+    assert probes(IntRange(4, 11, 8)) == (4,), "11 is no value of it"
     assert probes(FloatRange(0.0, 1.0)) == (0.0, 1.0)
     with pytest.raises(ValueError, match=r"a range of real numbers has no levels; list them with \{choice"):
         levels(FloatRange(0.0, 1.0))

@@ -69,7 +69,7 @@ def test_a_study_with_trials_of_every_kind(tiny: Callable[..., Study]) -> None:
     assert "False" not in text
     assert "None" not in text
     assert "diverged: the loss is nan" in text
-    assert "the same as trial 0" in text
+    assert "and 1 that took the result of a trial of the same network" in text
     assert "trial 0 again, width=4 seed 9" in text
     assert "and 1 that were counted and not trained" in text
     assert "no winner yet" in text
@@ -77,6 +77,7 @@ def test_a_study_with_trials_of_every_kind(tiny: Callable[..., Study]) -> None:
 
 CONCLUSION: dict[str, Any] = {
     "metric": "val_accuracy", "trial": 3, "assignment": {"width": 4}, "search_value": 0.95, "optimism": 0.02,
+    "opened": 1, "finalists": 3,
     "fresh": {"n": 3, "mean": 0.93, "half_width": 0.01}, "costs": {"params": 1200, "macs": 2_000_000},
     "test": {"test_accuracy": {"n": 3, "mean": 0.92, "half_width": 0.02}},
 }  # fmt: skip
@@ -142,3 +143,11 @@ def test_a_study_without_its_conductor_is_interrupted() -> None:
     assert screens.state(STUDY) == "running"
     assert screens.state(STUDY | {"leased": False}) == "interrupted"
     assert screens.state(STUDY | {"state": "complete", "leased": False}) == "complete"
+
+
+def test_a_winner_says_how_it_was_chosen_and_how_often_the_test_split_was_opened() -> None:
+    many = "\n".join(screens.winner({"conclusion": CONCLUSION | {"opened": 2}}))
+    assert "(95 %, n = 3; the best of 3 networks, so itself a little too good)" in many
+    assert "(read with 2 networks of this study, so no longer fresh, n = 3 seeds)" in many
+    alone = "\n".join(screens.winner({"conclusion": CONCLUSION | {"finalists": 1}}))
+    assert "(95 %, n = 3)" in alone

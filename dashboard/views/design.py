@@ -76,7 +76,11 @@ def _cells(study: Row, results: list[analysis.CellResult]) -> None:
     form = "percent" if percent(metric) else "%.4g"
     configuration = {
         "mean": column.NumberColumn(f"mean {metric}", format=form),
-        "half": column.NumberColumn("± (95 %)", format=form, help="half the width of the interval"),
+        "half": column.NumberColumn(
+            "± (95 %)",
+            format=form,
+            help="half the width of the interval; empty where one seed, or seeds that all agree, give none",
+        ),
         "seeds": column.NumberColumn(width="small"),
         "macs": column.NumberColumn("MACs", format="localized"),
         "params": column.NumberColumn(format="localized"),
@@ -92,7 +96,7 @@ def cell_row(result: analysis.CellResult, match: Row | None) -> Row:
     """A cell as a line of the table: levels, what was solved, mean and interval, every cost, why it has none."""
     told = result.estimate
     solved = {match["by"]: result.assignment.get(match["by"])} if match else {}
-    values = {"mean": told and told.mean, "half": told and told.half_width, "seeds": len(result.values)}
+    values = {"mean": told and told.mean, "half": (told and told.half_width) or None, "seeds": len(result.values)}
     failed = f"{result.failures} failed" if result.failures else ""
     return {**result.levels, **solved, **values, **result.costs, "note": result.reason or failed}
 
