@@ -1,6 +1,7 @@
 """TPE against random sampling: the example search over five study seeds each, the winner's validation accuracy.
 
-Claim: the median over the seeds is not below random sampling's.
+Claim: the median over the seeds is not below random sampling's. Measured 2026-11-21, five seeds, 2 cores, torch 2.13.0:
+98.61 % against 98.33 % in the search, 98.80 % against 98.70 % on fresh seeds. An image is 0.28 points: a tie.
 """
 
 from __future__ import annotations

@@ -164,14 +164,13 @@ def winner(row: Row) -> list[str]:
     costs = ", ".join(f"{human(value)} {name}" for name, value in told["costs"].items())
     lines = [
         f"winner: trial {told['trial']}: {assignment(told['assignment'])}",
-        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric)} {metric} "
+        f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric, fresh['n'])} {metric} "
         f"(95 %, n = {fresh['n']}{_selected(told)})",
         f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",
     ]
     for name, test in told["test"].items():
-        lines.append(
-            f"  {name}: {interval(test['mean'], test['half_width'], name)} ({opened(told)}, n = {test['n']} seeds)"
-        )
+        score = interval(test["mean"], test["half_width"], name, test["n"])
+        lines.append(f"  {name}: {score} ({opened(told)}, n = {test['n']} seeds)")
     return [*lines, f"  cost: {costs} for one input"]
 
 
