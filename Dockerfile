@@ -8,14 +8,14 @@
 
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/archstudy
-ENV PATH=/opt/archstudy/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PATH=/opt/archstudy/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip
 WORKDIR /src
 
 # Torch first, in a layer of its own that a change of our source does not touch; from an index of its own it comes alone.
 ARG EXTRAS=all
 ARG TORCH_INDEX=
 COPY constraints.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     case ",$EXTRAS," in *,all,*|*,worker,*|*,dev,*) \
       pip install -c constraints.txt ${TORCH_INDEX:+--no-deps --index-url "$TORCH_INDEX"} \
         "$(grep '^torch==' constraints.txt)" ;; \
@@ -26,7 +26,7 @@ COPY searchspace searchspace
 COPY worker worker
 COPY studies studies
 COPY dashboard dashboard
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install -c constraints.txt ".[$EXTRAS]"
 
 FROM python:3.11-slim
