@@ -238,7 +238,7 @@ def test_running_trials_wait_again(writer: Writer) -> None:
     for row in rows[:2]:
         writer.start_trial(row["id"], {"pid": 1})
     assert writer.requeue([row["id"] for row in rows[:2]]) == 2
-    found = query.queued(writer.engine, writer.study_id)
+    found = query.trials(writer.engine, writer.study_id, states=("queued",))
     assert [(row["number"], row["attempts"], row["place"]) for row in found] == [
         (0, 1, None),
         (1, 1, None),
@@ -296,16 +296,6 @@ def test_the_best_of_a_minimised_metric_is_the_least(writer: Writer) -> None:
         writer.finish_trial(add(writer)["id"], "complete", value=value)
     assert query.studies(writer.engine)[0]["best"] == 0.25 == query.best(writer.engine, writer.study_id)
     assert query.best(writer.engine, 99) is None
-
-
-def test_an_identity_is_found_where_it_was_trained(writer: Writer) -> None:
-    for state, repeat in (("failed", None), ("complete", 5), ("complete", None), ("complete", None)):
-        row = add(writer, key="k")
-        writer.finish_trial(row["id"], state, repeat_of=repeat)
-    found = query.by_key(writer.engine, writer.study_id, "k")
-    assert found is not None
-    assert found["number"] == 2
-    assert query.by_key(writer.engine, writer.study_id, "other") is None
 
 
 def test_a_rung_holds_the_search_at_one_epoch(writer: Writer) -> None:

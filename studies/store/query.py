@@ -53,19 +53,6 @@ def trial(engine: Engine, study_id: int, number: int) -> Row | None:
     return rows[0] if rows else None
 
 
-def by_key(engine: Engine, study_id: int, key: str, states: Sequence[str] = ("complete", "pruned")) -> Row | None:
-    """The first trial of this identity that was trained itself and is in one of these states."""
-    same = select(t.trial).where(t.trial.c.study_id == study_id, t.trial.c.key == key)
-    same = same.where(t.trial.c.repeat_of.is_(None), t.trial.c.state.in_(states))
-    rows = _rows(engine, same.order_by(t.trial.c.number).limit(1))
-    return rows[0] if rows else None
-
-
-def queued(engine: Engine, study_id: int) -> list[Row]:
-    """The trials that wait, the first one first."""
-    return trials(engine, study_id, states=("queued",))
-
-
 def epochs(engine: Engine, study_id: int, trial_ids: Sequence[int] | None = None) -> list[Row]:
     """(trial_id, number, epoch, value, metrics) of all trials or of these, in order."""
     columns = (t.epoch.c.trial_id, t.trial.c.number, t.epoch.c.epoch, t.epoch.c.value, t.epoch.c.metrics)
