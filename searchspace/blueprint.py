@@ -18,13 +18,14 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """A list of YAML as the tuple that a frozen model holds; anything else as it is."""
     return tuple(value) if isinstance(value, list) else value
 
 
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Extent = Annotated[int, Field(ge=1, le=1_024)]
-PerAxis = Extent | Annotated[tuple[Extent, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=3)]
+PerAxis = Extent | Annotated[tuple[Extent, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=3)]
 """One number for all axes, or a list with one per axis."""
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -82,12 +83,12 @@ class Head(Spec):
     """From the last map to the outputs: global pooling (or a flatten), hidden layers with ReLU, the output layer."""
 
     pool: PoolKind | None = "average"
-    hidden: Annotated[tuple[Width, ...], BeforeValidator(_as_tuple)] = ()
+    hidden: Annotated[tuple[Width, ...], BeforeValidator(as_tuple)] = ()
     dropout: Rate = 0.0
 
 
 class Blueprint(Spec):
     """A whole network as a person declares it."""
 
-    stages: Annotated[tuple[Stage, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=64)]
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(as_tuple), Field(min_length=1, max_length=64)]
     head: Head = Head()

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
-from searchspace.blueprint import Spec
+from searchspace.blueprint import Spec, as_tuple
 
 KNOWN = ("digits", "arrays:")
 PLANNED = ("hf:", "parquet:", "folder:")
@@ -25,10 +25,6 @@ PARTS = 5
 """One fifth of the data is the test part, one fifth the validation part."""
 LEAST_IMAGES = 5
 """So that training, validation and test parts each have one."""
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 Extent = Annotated[int, Field(ge=1)]
@@ -42,7 +38,7 @@ class DataSpec(Spec):
     """
 
     source: str
-    image: Annotated[tuple[Extent, ...], BeforeValidator(_as_tuple), Field(min_length=2, max_length=4)] | None = None
+    image: Annotated[tuple[Extent, ...], BeforeValidator(as_tuple), Field(min_length=2, max_length=4)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
     digest: str | None = None
 

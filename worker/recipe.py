@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from searchspace.blueprint import Spec
+from searchspace.blueprint import Spec, as_tuple
 from worker.metrics import task_loss
 
 MAX_EPOCHS = 100_000
@@ -17,10 +17,6 @@ Rate = Annotated[Finite, Field(gt=0.0)]
 Decay = Annotated[Finite, Field(ge=0.0)]
 Fraction = Annotated[Finite, Field(ge=0.0, lt=1.0)]
 LossName = Literal["cross_entropy", "mse"]
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Sgd(Spec):
@@ -44,7 +40,7 @@ class Adam(Spec):
 
     kind: Literal["adam"]
     lr: Rate = 1e-3
-    betas: Annotated[tuple[Fraction, Fraction], BeforeValidator(_as_tuple)] = (0.9, 0.999)
+    betas: Annotated[tuple[Fraction, Fraction], BeforeValidator(as_tuple)] = (0.9, 0.999)
     eps: Rate = 1e-8
     weight_decay: Decay = 0.0
 
@@ -54,7 +50,7 @@ class AdamW(Spec):
 
     kind: Literal["adamw"]
     lr: Rate = 1e-3
-    betas: Annotated[tuple[Fraction, Fraction], BeforeValidator(_as_tuple)] = (0.9, 0.999)
+    betas: Annotated[tuple[Fraction, Fraction], BeforeValidator(as_tuple)] = (0.9, 0.999)
     eps: Rate = 1e-8
     weight_decay: Decay = 0.01
 
