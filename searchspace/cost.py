@@ -1,4 +1,4 @@
-"""What a network costs, counted in closed form: shapes, params, MACs, activations, receptive field. No torch.
+"""What a network costs, counted in closed form: shapes, params, MACs, units, receptive field. No torch.
 
 One fold over the core visits the same nodes, in the same order and under the same names, as the builder of the torch
 module does. 1 MAC is one multiply-add of a convolution or linear layer for one example; biases, norms, activations
@@ -7,64 +7,52 @@ and pooling count none (REFERENCE.md's convention, pycls's "flops").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any, NamedTuple
 
-from searchspace.core import (
-    Activation,
-    Conv,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Identity,
-    Linear,
-    Network,
-    Node,
-    Norm,
-    Parallel,
-    Pool,
-    Primitive,
-    Sequence,
-    Shape,
-    Size,
-)
+from searchspace import geometry
+from searchspace.core import Auxiliary, Combinator, Network, Node, Parallel, Primitive, Sequence, Shape, Size, Within
+from searchspace.geometry import Infeasible as Infeasible
+from searchspace.geometry import State, Step
 
 
-class Infeasible(ValueError):
-    """A network that cannot exist: `where` is the name of the node, `reason` says why and, where known, the cure."""
+class Layer(NamedTuple):
+    """One primitive, or the merge of a combinator, at its place, with what it costs for one example.
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where = where
-        self.reason = reason
-        super().__init__(f"{where}: {reason}")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One primitive (or the merge of a `parallel`) at its place, with what it costs for one example.
-
-    `field` is the receptive field and `stride` the effective stride, in input pixels per axis, after this layer:
-    r += (k - 1) j, then j *= s; a dilation d makes k into d(k - 1) + 1. `activations` is the size of the output of
-    the layers that have weights to multiply (convolution, linear) and 0 for all others.
+    `field`, `stride` and `padding` are the receptive field, the effective stride and the effective padding after this
+    layer, in input pixels per axis (r += (k - 1) j, p += before j, then j *= s; a dilation d makes k into
+    d(k - 1) + 1). `train_macs` are those of a training step: the layer's output, the gradient of its weights and, where
+    anything before it learns, that of its input. `activations` is the size of the output of convolutions and linear
+    layers, `units` that of all layers with weighted sums (LeNet's trainable pooling too), `connections` the terms of
+    those sums with their biases. `indices` are the switches that a max pool keeps. `side` layers stand in an auxiliary
+    classifier: they learn, but compute nothing once trained.
     """
 
     name: str
-    node: Primitive | Parallel
+    node: Primitive | Combinator
     in_shape: Shape
     out_shape: Shape
     params: int
     macs: int
     activations: int
     field: Size
-    stride: Size
+    stride: tuple[float, ...]
+    padding: tuple[float, ...]
+    train_macs: int = 0
+    units: int = 0
+    connections: int = 0
+    indices: int = 0
+    side: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """A network's totals for one example.
+    """A network's totals for one example; see `Layer`. Auxiliary classifiers count in `params` and `train_macs` only.
 
-    `field` is the widest receptive field of a map, so before a global pool or flatten sees everything; `depth` counts
-    convolutions and linear layers on the longest path.
+    `field` is the widest receptive field of a map, so before a global pool or flatten sees everything; `stride` and
+    `padding` are those of the last map, on the axis where they are largest; `depth` counts weighted layers on the
+    longest path.
     """
 
     params: int
@@ -72,156 +60,136 @@ class Cost:
     activations: int
     field: int
     depth: int
+    train_macs: int
+    units: int
+    connections: int
+    indices: int
+    stride: float
+    padding: float
 
 
-COUNTED = ("params", "macs", "activations")
+COUNTED = ("params", "macs", "activations", "train_macs", "units")
 """The costs that constraints, objectives and matches may name."""
-
-
-@dataclass(frozen=True)
-class _State:
-    """Where a walk stands: the shape, the receptive field and stride per axis, and the weighted layers so far."""
-
-    shape: Shape
-    field: Size
-    stride: Size
-    depth: int = 0
 
 
 def trace(network: Network) -> tuple[Layer, ...]:
     """Every layer of the network in order, or `Infeasible` at the first that cannot be."""
-    return _trace(network)[0]
+    return tuple(map(_layer, _walked(network)[0]))
 
 
 def cost(network: Network) -> Cost:
     """The totals over `trace`."""
-    layers, end = _trace(network)
+    return _totals(*_walked(network))
+
+
+def traced(network: Network) -> tuple[tuple[Layer, ...], Cost]:
+    """Both, in one walk."""
+    visits, end = _walked(network)
+    return tuple(map(_layer, visits)), _totals(visits, end)
+
+
+class _Visit(NamedTuple):
+    """A node where the walk came by, with the state before it; `side`: in an auxiliary classifier."""
+
+    name: str
+    node: Primitive | Combinator
+    before: State
+    step: Step
+    side: bool
+
+
+def _walked(network: Network) -> tuple[list[_Visit], State]:
+    axes = len(network.input) - 1
+    visits: list[_Visit] = []
+    start = State(network.input, (1,) * axes, (1,) * axes, (0,) * axes, 0, False)
+    return visits, _walk(network.root, "", start, visits, False)
+
+
+def _walk(node: Node, name: str, state: State, visits: list[_Visit], side: bool) -> State:
+    rule = geometry.STEPS.get(type(node))
+    if rule is not None:
+        step = rule(node, name, state)
+        visits.append(_Visit(name, node, state, step, side))
+        return step.after
+    if isinstance(node, Sequence):
+        prefix = f"{name}." if name else ""
+        for key, child in node.items:
+            state = _walk(child, prefix + key, state, visits, side)
+        return state
+    assert isinstance(node, Parallel | Within | Auxiliary)
+    after = _combined(node, name, state, visits, side)
+    visits.append(_Visit(name, node, state, Step(after), side))
+    return after
+
+
+def _combined(node: Parallel | Within | Auxiliary, name: str, state: State, visits: list[_Visit], side: bool) -> State:
+    """The state where branches meet, or an inner body ends."""
+    if isinstance(node, Parallel):
+        ends = [_walk(child, f"{name}.{key}", state, visits, side) for key, child in node.branches]
+        return geometry.merge(node.merge, name, ends)
+    if isinstance(node, Within):
+        pooled = _walk(node.pool, f"{name}.pool", state, visits, side)
+        body = _walk(node.body, f"{name}.body", pooled, visits, side)
+        return geometry.unpool(node, name, state, pooled, body)
+    _walk(node.body, f"{name}.body", state, visits, True)
+    return state
+
+
+def _totals(visits: list[_Visit], end: State) -> Cost:
+    """The sums over layers, and the geometry of the last map."""
+    params = macs = activations = train_macs = units = connections = indices = 0
+    field: Any = 1
+    last: State | None = None
+    for _, _, before, (after, own, products, terms, switches, multiplies), side in visits:
+        params += own
+        train_macs += products * (1 + (own > 0) + before.learns)
+        if side:
+            continue
+        if terms:
+            outputs = prod(after.shape)
+            macs += products
+            activations += outputs * multiplies
+            units += outputs
+            connections += terms
+        indices += switches
+        if len(after.shape) > 1:
+            field, last = max(field, *after.field), after
+    stride, padding = (max(last.stride), max(last.padding)) if last else (1, 0)
     return Cost(
-        params=sum(layer.params for layer in layers),
-        macs=sum(layer.macs for layer in layers),
-        activations=sum(layer.activations for layer in layers),
-        field=max((max(layer.field) for layer in layers if len(layer.out_shape) > 1), default=1),
-        depth=end.depth,
+        params,
+        macs,
+        activations,
+        ceil(field),
+        end.depth,
+        train_macs,
+        units,
+        connections,
+        indices,
+        stride,
+        padding,
     )
 
 
-def _trace(network: Network) -> tuple[tuple[Layer, ...], _State]:
-    axes = len(network.input) - 1
-    layers: list[Layer] = []
-    end = _walk(network.root, "", _State(network.input, (1,) * axes, (1,) * axes), layers)
-    return tuple(layers), end
-
-
-def _walk(node: Node, name: str, state: _State, layers: list[Layer]) -> _State:
-    if isinstance(node, Sequence):
-        for key, child in node.items:
-            state = _walk(child, f"{name}.{key}" if name else key, state, layers)
-        return state
-    if isinstance(node, Parallel):
-        ends = [_walk(child, f"{name}.{key}", state, layers) for key, child in node.branches]
-        return _merge(node, name, state, ends, layers)
-    after, params, macs = _step(node, name, state)
-    activations = prod(after.shape) if isinstance(node, Conv | Linear) else 0
-    layers.append(Layer(name, node, state.shape, after.shape, params, macs, activations, after.field, after.stride))
-    return after
-
-
-def _merge(node: Parallel, name: str, state: _State, ends: list[_State], layers: list[Layer]) -> _State:
-    """Branches meet: equal shapes to add or multiply, equal map sizes to concatenate; the widest field counts."""
-    shapes = [end.shape for end in ends]
-    comparable = {shape[1:] for shape in shapes} if node.merge == "concat" else set(shapes)
-    if len(comparable) > 1:
-        listed = " and ".join("x".join(map(str, shape)) for shape in shapes)
-        raise Infeasible(name, f"branches of {listed} cannot be merged by {node.merge!r}; give them one shape")
-    channels = sum(shape[0] for shape in shapes) if node.merge == "concat" else shapes[0][0]
-    field = tuple(max(axis) for axis in zip(*(end.field for end in ends), strict=True))
-    after = _State((channels, *shapes[0][1:]), field, ends[0].stride, max(end.depth for end in ends))
-    layers.append(Layer(name, node, state.shape, after.shape, 0, 0, 0, after.field, after.stride))
-    return after
-
-
-def _step(node: Primitive, name: str, state: _State) -> tuple[_State, int, int]:
-    """The state after one primitive, its params and its MACs."""
-    match node:
-        case Conv():
-            return _conv(node, name, state)
-        case Pool():
-            size = _windows(
-                name, state.shape, node.kernel, node.stride, node.padding, (1,) * len(node.kernel), node.ceil
-            )
-            return _slid(state, (state.shape[0], *size), node.kernel, node.stride), 0, 0
-        case GlobalPool():
-            _needs_map(name, state.shape, "global pooling")
-            size = state.shape[1:]
-            return _slid(state, (state.shape[0],), size, (1,) * len(size)), 0, 0
-        case Flatten():
-            size = state.shape[1:]
-            return _slid(state, (prod(state.shape),), size, (1,) * len(size)), 0, 0
-        case Linear():
-            return _linear(node, name, state)
-        case Norm():
-            return state, _norm_params(node, name, state.shape), 0
-        case Activation() | Dropout() | Identity():
-            return state, 0, 0
-
-
-def _conv(node: Conv, name: str, state: _State) -> tuple[_State, int, int]:
-    """Params out * (in / groups) * prod(k) + bias; MACs are those weights times the output positions."""
-    inputs = state.shape[0]
-    if inputs % node.groups or node.out % node.groups:
-        raise Infeasible(name, f"{node.groups} groups do not divide {inputs} -> {node.out} channels; choose a divisor")
-    size = _windows(name, state.shape, node.kernel, node.stride, node.padding, node.dilation, False)
-    weights = node.out * (inputs // node.groups) * prod(node.kernel)
-    kernel = tuple(d * (k - 1) + 1 for k, d in zip(node.kernel, node.dilation, strict=True))
-    after = replace(_slid(state, (node.out, *size), kernel, node.stride), depth=state.depth + 1)
-    return after, weights + node.out * node.bias, weights * prod(size)
-
-
-def _linear(node: Linear, name: str, state: _State) -> tuple[_State, int, int]:
-    if len(state.shape) != 1:
-        raise Infeasible(name, f"a linear layer needs features, not a map of {state.shape}; pool or flatten it first")
-    weights = state.shape[0] * node.out
-    return replace(state, shape=(node.out,), depth=state.depth + 1), weights + node.out * node.bias, weights
-
-
-def _norm_params(node: Norm, name: str, shape: Shape) -> int:
-    """A scale and a shift for each channel (of a map) or feature."""
-    if node.kind == "group" and shape[0] % node.groups:
-        raise Infeasible(name, f"{node.groups} groups do not divide {shape[0]} channels; choose a divisor")
-    return 2 * shape[0]
-
-
-def _slid(state: _State, shape: Shape, kernel: Size, stride: Size) -> _State:
-    """The state after a window of `kernel` slid with `stride`: r += (k - 1) j, then j *= s."""
-    field = tuple(r + (k - 1) * j for r, k, j in zip(state.field, kernel, state.stride, strict=True))
-    jump = tuple(j * s for j, s in zip(state.stride, stride, strict=True))
-    return replace(state, shape=shape, field=field, stride=jump)
-
-
-def _needs_map(name: str, shape: Shape, what: str) -> None:
-    if len(shape) < 2:
-        raise Infeasible(name, f"{what} needs a map, but has {shape[0]} features; put it before the flatten")
-
-
-def _windows(
-    name: str,
-    shape: Shape,
-    kernel: Size,
-    stride: Size,
-    padding: tuple[tuple[int, int], ...],
-    dilation: Size,
-    ceil: bool,
-) -> Size:
-    """Output size per axis: floor((n + before + after - d(k - 1) - 1) / s) + 1, or its ceiling."""
-    _needs_map(name, shape, "a window")
-    size = []
-    for n, k, s, (before, after), d in zip(shape[1:], kernel, stride, padding, dilation, strict=True):
-        room = n + before + after - d * (k - 1) - 1
-        if room < 0:
-            window, have = "x".join(map(str, kernel)), "x".join(map(str, shape[1:]))
-            raise Infeasible(name, f"a {window} window does not fit a {have} map")
-        steps = -(-room // s) if ceil else room // s
-        if ceil and steps * s >= n + before:  # torch: the last window must start inside the map or its left padding
-            steps -= 1
-        size.append(steps + 1)
-    return tuple(size)
+def _layer(visit: _Visit) -> Layer:
+    """The row of a visit."""
+    name, node, before, step, side = visit
+    after, outputs = step.after, prod(step.after.shape) if step.connections else 0
+    # Weights that learn need their gradient, and what learns before them the gradient of their input.
+    train_macs = step.macs * (1 + (step.params > 0) + before.learns)
+    return Layer(
+        name,
+        node,
+        before.shape,
+        after.shape,
+        step.params,
+        step.macs,
+        outputs * step.multiplies,
+        tuple(map(ceil, after.field)),
+        after.stride,
+        after.padding,
+        train_macs,
+        outputs,
+        step.connections,
+        step.indices,
+        side,
+    )

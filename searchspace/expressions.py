@@ -17,14 +17,17 @@ import math
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
-from searchspace.problems import Path, Problem, SpecError
+from searchspace.problems import UNKNOWN, Path, Problem, SpecError
 
 MAX_LENGTH = 200
 MAX_DEPTH = 20
 LARGEST = 10**18
 """No number on the way may be larger; enough for any count of a network, too small to stall on."""
+STAGE = "stage"
+"""`$stage` is the number, from 0, of a stage in its pattern, or else in its list; no variable may be called so."""
 
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _TOKEN = re.compile(rf"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|{_NAME.pattern}|\*\*|//|[-+*/%()])")
@@ -48,6 +51,8 @@ class UndefinedVariable(ValueError):
         self.known = tuple(known)
 
     def __str__(self) -> str:
+        if self.name == STAGE:
+            return "$stage is defined inside a list of stages only, whose items it counts from 0; write a number here"
         close = difflib.get_close_matches(self.name, self.known, 1)
         hint = f"did you mean ${close[0]}" if close else "declare it under 'variables'"
         return f"${self.name} is not defined; {hint} (defined: {', '.join(self.known) or 'none'})"
@@ -84,23 +89,26 @@ def substitute(tree: Any, values: Mapping[str, Any]) -> Any:
     What comes out of a variable is not looked into again.
     """
     problems: list[Problem] = []
-    new = _substituted(tree, values, (), problems)
+    new = fill(tree, values, (), problems)
     if problems:
         raise SpecError(problems)
     return new
 
 
-def _substituted(tree: Any, values: Mapping[str, Any], where: Path, problems: list[Problem]) -> Any:
+def fill(tree: Any, values: Mapping[str, Any], where: Path, problems: list[Problem]) -> Any:
+    """`substitute`, but mistakes are added to `problems` and leave UNKNOWN; what refers to UNKNOWN is UNKNOWN too."""
     if isinstance(tree, dict):
-        return {key: _substituted(item, values, (*where, key), problems) for key, item in tree.items()}
+        return {key: fill(item, values, (*where, key), problems) for key, item in tree.items()}
     if isinstance(tree, list):
-        return [_substituted(item, values, (*where, index), problems) for index, item in enumerate(tree)]
+        return [fill(item, values, (*where, index), problems) for index, item in enumerate(tree)]
     if not isinstance(tree, str) or "$" not in tree:
         return tree
     try:
         return evaluate(tree, values)
     except ValueError as error:
-        problems.append(Problem(where, str(error)))
+        if not any(values.get(name) is UNKNOWN for name in names(tree)):
+            problems.append(Problem(where, str(error)))
+        return UNKNOWN
 
 
 def order(derived: Mapping[str, str], free: Collection[str]) -> list[str]:
@@ -128,7 +136,7 @@ class _Parser:
     def __init__(self, text: str, values: Mapping[str, Any]) -> None:
         self.text = text
         self.values = values
-        self.tokens = self._split()
+        self.tokens = list(_split(text))
         self.depth = 0
 
     def whole(self) -> int | float:
@@ -193,7 +201,7 @@ class _Parser:
         return number
 
     def error(self, what: str) -> ValueError:
-        return ValueError(f"cannot read {self.text!r}: {what}; write numbers, $name, + - * / // % ** and parentheses")
+        return _unreadable(self.text, what)
 
     def peek(self) -> str:
         return self.tokens[0] if self.tokens else ""
@@ -208,13 +216,20 @@ class _Parser:
             left = self.apply(self.take(), left, operand())
         return left
 
-    def _split(self) -> list[str]:
-        tokens, end = [], 0
-        text = self.text.rstrip()
-        while end < len(text):
-            match = _TOKEN.match(text, end)
-            if not match:
-                raise self.error(f"{text[end:].strip()!r} is unexpected")
-            tokens.append(match[1])
-            end = match.end()
-        return tokens
+
+@lru_cache(maxsize=4_096)
+def _split(text: str) -> tuple[str, ...]:
+    """The tokens of an expression."""
+    tokens, end = [], 0
+    stripped = text.rstrip()
+    while end < len(stripped):
+        match = _TOKEN.match(stripped, end)
+        if not match:
+            raise _unreadable(text, f"{stripped[end:].strip()!r} is unexpected")
+        tokens.append(match[1])
+        end = match.end()
+    return tuple(tokens)
+
+
+def _unreadable(text: str, what: str) -> ValueError:
+    return ValueError(f"cannot read {text!r}: {what}; write numbers, $name, + - * / // % ** and parentheses")

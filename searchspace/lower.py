@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
-from searchspace import words
 from searchspace.blueprint import Blueprint
-from searchspace.core import Network, Sequence, Shape
-from searchspace.cost import Infeasible, trace
+from searchspace.core import Auxiliary, Conv, Local, Network, Pool, Sequence, Shape, WeightedPool
+from searchspace.cost import Cost, Infeasible, Layer, trace, traced
+from searchspace.words.branches import lower_stages
+from searchspace.words.parts import Place
 
 LARGEST_INPUT = 4_096
 """The largest input side that the cure of a window that does not fit is looked for."""
@@ -18,14 +20,69 @@ def lower(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
 
     Whether its windows fit is found by counting it: `checked` (or `cost`, `trace`) raises `Infeasible`.
     """
-    channels, axes = input_shape[0], len(input_shape) - 1
-    stages = []
-    for number, stage in enumerate(blueprint.stages):
-        stages.append((str(number), words.WORDS[stage.block](stage, channels, axes, f"stages.{number}")))
-        channels = stage.width
-    return Network(
-        input_shape, Sequence((("stages", Sequence(tuple(stages))), ("head", words.head(blueprint.head, outputs))))
-    )
+    place = Place(input_shape[0], len(input_shape) - 1, outputs, "stages")
+    stages, channels = lower_stages(blueprint.stages, place)
+    head = blueprint.head.lower(place._replace(inputs=channels, where=""))
+    return Network(input_shape, Sequence((("stages", stages), ("head", head))))
+
+
+def realized(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
+    """The network, if it can exist and be trained: it ends in `outputs` numbers, and divides where it must."""
+    return counted(blueprint, input_shape, outputs)[0]
+
+
+def counted(blueprint: Blueprint, input_shape: Shape, outputs: int) -> tuple[Network, Cost]:
+    """The realized network and what it costs, in one walk."""
+    if blueprint.classes not in (None, outputs):
+        cure = "leave classes out or name the data's number"
+        raise Infeasible("classes", f"the blueprint is for {blueprint.classes} classes, the data has {outputs}; {cure}")
+    network = lower(blueprint, input_shape, outputs)
+    try:
+        layers, total = traced(network)
+    except Infeasible as error:
+        raise _with_cure(network, error) from None
+    _ends(layers, input_shape, outputs)
+    if blueprint.strict_division:
+        _divides(layers)
+    return network, total
+
+
+def _ends(layers: tuple[Layer, ...], input_shape: Shape, outputs: int) -> None:
+    """The network and its auxiliary classifiers must end in one number per output."""
+    for before, layer in pairwise(layers):
+        if isinstance(layer.node, Auxiliary) and before.side and before.out_shape != (outputs,):
+            got = "x".join(map(str, before.out_shape))
+            raise Infeasible(layer.name, f"it ends in {got}, not in {outputs} outputs; give it a head that does")
+    shape = layers[-1].out_shape if layers else input_shape
+    if shape != (outputs,):
+        got = "x".join(map(str, shape))
+        raise Infeasible("head", f"the network ends in {got}, not in {outputs} outputs; write a head that does")
+
+
+def _divides(layers: tuple[Layer, ...]) -> None:
+    for layer in layers:
+        if unread := remainder(layer):
+            n, padded, k, s, _ = unread
+            reason = f"({padded} - {k}) / {s} is not whole on a side of {n}, which strict_division forbids"
+            raise Infeasible(layer.name, f"{reason}; change the input, window, stride or padding")
+
+
+def remainder(layer: Layer) -> tuple[int, int, int, int, int] | None:
+    """The first axis on which a window's (padded size - k) / s is not whole, or None.
+
+    Its size, its padded size, the window, the stride, and how many positions of the map, not of its padding, no window
+    reads.
+    """
+    node = layer.node
+    if not isinstance(node, Conv | Local | Pool | WeightedPool) or (isinstance(node, Pool) and node.ceil):
+        return None
+    dilation = node.dilation if isinstance(node, Conv) else (1,) * len(node.kernel)
+    for axis, n in enumerate(layer.in_shape[1:]):
+        before, after = node.padding[axis]
+        padded, k, s = n + before + after, dilation[axis] * (node.kernel[axis] - 1) + 1, node.stride[axis]
+        if rest := (padded - k) % s:
+            return n, padded, k, s, max(rest - after, 0)
+    return None
 
 
 def checked(network: Network) -> Network:

@@ -6,16 +6,21 @@ Choices are substituted first and the result validated then, so a variable may s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from searchspace.expressions import Circle, UndefinedVariable, evaluate, names, order, substitute
+from searchspace import expand
+from searchspace.blocks import names_at
+from searchspace.expressions import STAGE, Circle, UndefinedVariable, evaluate, fill, names, order
+from searchspace.origins import Expanded
 from searchspace.problems import UNKNOWN, Path, Problem, SpecError
 from searchspace.variables import FloatRange, Variable, is_domain, levels, parse_domain
 
 Assignment = dict[str, Any]
 """A value for every free variable, by name."""
+BLUEPRINT = "blueprint"
+"""The template that is a blueprint, with stages, blocks and all."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,29 @@ class SearchSpace:
         return prod(len(levels(domain)) for domain in domains)
 
     def resolve(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
-        """The templates with every `$name` replaced; a SpecError names the places that cannot be computed."""
+        """The templates with every `$name` replaced and the blueprint in built-in words only.
+
+        A SpecError names the places that cannot be computed.
+        """
+        expanded, found = self.attempt(assignment)
+        if found:
+            raise SpecError(found)
+        return {section: one.tree for section, one in expanded.items()}
+
+    def attempt(self, assignment: Mapping[str, Any]) -> tuple[dict[str, Expanded], list[Problem]]:
+        """The templates as far as they can be resolved, with where their pieces come from; and every mistake."""
         values = dict(assignment)
         for name, expression in self.derived:
             values[name] = _derive(name, expression, values)
-        resolved: dict[str, Any] = substitute(self.templates, values)
-        return resolved
+        sections: dict[str, Expanded] = {}
+        problems: list[Problem] = []
+        for section, tree in self.templates.items():
+            if section == BLUEPRINT:
+                sections[section], found = expand.attempt(tree, values)
+                problems += [replace(one, where=(section, *one.where)) for one in found]
+            else:
+                sections[section] = Expanded(fill(tree, values, (section,), problems))
+        return sections, problems
 
 
 def _derive(name: str, expression: Any, values: Mapping[str, Any]) -> Any:
@@ -83,7 +105,7 @@ def survey(declared: Mapping[str, Any], templates: Mapping[str, Any]) -> tuple[S
     computed = _computed(derived, free)
     problems += _circles({name: value for name, value in derived.items() if name not in computed}, known)
     readable = {*free, *computed}
-    blinded = {section: _blind(tree, readable) for section, tree in named.items()}
+    blinded = {section: _blind(tree, readable, (section,), named) for section, tree in named.items()}
     return SearchSpace(tuple(variables), tuple((name, derived[name]) for name in computed), blinded), problems
 
 
@@ -91,6 +113,8 @@ def _declare(name: str, raw: Any, variables: list[Variable], derived: dict[str, 
     where = ("variables", name)
     if not name.isidentifier() or not name.isascii():
         problems.append(Problem(where, f"{name!r} is no name; use letters, digits and _, a letter first"))
+    elif name == STAGE:
+        problems.append(Problem(where, "$stage is the number of a stage in its list; give the variable another name"))
     elif isinstance(raw, Mapping):
         _take(name, raw, where, variables, problems)
     elif isinstance(raw, list):
@@ -120,11 +144,18 @@ def _inline(tree: Any, where: Path, variables: list[Variable], problems: list[Pr
     return tree
 
 
-def _undefined(tree: Any, known: list[str]) -> Iterator[Problem]:
+def _undefined(trees: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
     """Every place that names a variable which is not declared, with the nearest that is."""
-    for where, text in texts(tree):
-        for name in sorted(names(text) - set(known)):
-            yield Problem(where, str(UndefinedVariable(name, known)))
+    for where, text in texts(trees):
+        used = names(text)
+        if not used <= {*known} and (strange := used - {*known} - (here := _here(trees, where))):
+            for name in sorted(strange):
+                yield Problem(where, str(UndefinedVariable(name, [*known, *sorted(here - {*known})])))
+
+
+def _here(trees: Mapping[str, Any], where: Path) -> set[str]:
+    """The names beside the variables that a place of the templates may use."""
+    return names_at(trees[BLUEPRINT], where[1:]) if where[0] == BLUEPRINT else set()
 
 
 def texts(tree: Any, where: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -154,10 +185,10 @@ def _circles(rest: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
         yield Problem(("variables", min(circle.members, key=list(rest).index)), str(circle))
 
 
-def _blind(tree: Any, readable: set[str]) -> Any:
+def _blind(tree: Any, readable: set[str], where: Path, trees: Mapping[str, Any]) -> Any:
     """The tree with UNKNOWN for every text that refers to a variable which is not readable."""
     if isinstance(tree, Mapping):
-        return {key: _blind(value, readable) for key, value in tree.items()}
+        return {key: _blind(value, readable, (*where, key), trees) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_blind(value, readable) for value in tree]
-    return tree if names(tree) <= readable else UNKNOWN
+        return [_blind(value, readable, (*where, index), trees) for index, value in enumerate(tree)]
+    return tree if names(tree) <= readable or names(tree) <= readable | _here(trees, where) else UNKNOWN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from searchspace.constraints import Violation, parse, violations
 from searchspace.core import Network
 from searchspace.cost import Cost, Infeasible, cost
 from searchspace.lower import checked, lower
+from searchspace.origins import Expanded
 from searchspace.problems import Path, Problem, SpecError
 from searchspace.sentences import problems
 from searchspace.space import Assignment, SearchSpace
@@ -62,24 +63,45 @@ class Candidate:
         return "; ".join(violation.message for violation in self.violations) or None
 
 
+class Impossible(Infeasible):
+    """A network that cannot exist, and the place in the study's file that is to blame.
+
+    `told` is the reason at that place: it names the node where the file has no such stage.
+    """
+
+    def __init__(self, error: Infeasible, blueprint: Expanded) -> None:
+        origin = blueprint.origin(_path(error))
+        super().__init__(error.where, error.reason + origin.note)
+        self.place: Path = ("blueprint", *origin.path)
+        self.told = self.reason if origin.path == _path(error) else str(self)
+
+
 def filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blueprint, Recipe]:
     """The blueprint and the recipe of an assignment for a task; a SpecError lists what is wrong with either."""
-    resolved = space.resolve(assignment)
-    found: list[Problem] = []
+    return _filled(space, assignment, task)[:2]
+
+
+def _filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blueprint, Recipe, Expanded]:
+    """As `filled`, with where the blueprint's pieces come from."""
+    resolved, found = space.attempt(assignment)
     blueprint = _validated(Blueprint, resolved["blueprint"], "blueprint", found)
     recipe = _validated(Recipe, resolved["recipe"], "recipe", found)
     found += _loss_problems(recipe, task) if recipe else []
     if found or blueprint is None or recipe is None:
         raise SpecError(found)
-    return blueprint, recipe
+    return blueprint, recipe, resolved["blueprint"]
 
 
-def _validated(model: type[Filled], tree: Any, section: str, found: list[Problem]) -> Filled | None:
+def _validated(model: type[Filled], section: Expanded, name: str, found: list[Problem]) -> Filled | None:
     try:
-        return model.model_validate(tree)
+        return model.model_validate(section.tree)
     except ValidationError as error:
-        found += problems(error, tree, model, (section,))
+        found += _in_file(section.told(problems(error, section.tree, model)), name)
         return None
+
+
+def _in_file(found: list[Problem], section: str) -> list[Problem]:
+    return [replace(one, where=(section, *one.where)) for one in found]
 
 
 def _loss_problems(recipe: Recipe, task: str) -> list[Problem]:
@@ -93,14 +115,22 @@ def _loss_problems(recipe: Recipe, task: str) -> list[Problem]:
 
 
 def network_of(study: Study, assignment: Assignment) -> Network:
-    """The network of an assignment; `Infeasible` if it cannot exist."""
-    blueprint, _ = filled(study.space, assignment, study.spec.task)
-    return checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+    """The network of an assignment; `Impossible` if it cannot exist."""
+    blueprint, _, expanded = _filled(study.space, assignment, study.spec.task)
+    try:
+        return checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+    except Infeasible as error:
+        raise Impossible(error, expanded) from None
+
+
+def _path(error: Infeasible) -> Path:
+    """The path in the expanded blueprint of the node that cannot be: `stages.0.pool`."""
+    return tuple(int(part) if part.isdigit() else part for part in error.where.split("."))
 
 
 def place(error: Infeasible) -> Path:
     """Where in the study's file the node stands that cannot be: `stages.0.pool` is at `blueprint.stages.0.pool`."""
-    return ("blueprint", *(int(part) if part.isdigit() else part for part in error.where.split(".")))
+    return error.place if isinstance(error, Impossible) else ("blueprint", *_path(error))
 
 
 def candidate(study: Study, assignment: Assignment) -> Candidate:

@@ -29,6 +29,16 @@ FILE = option("file", help="the study's YAML file")
 STUDY = option("study", help="the study's name")
 
 COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
+    "init": (
+        "studies.starting:init",
+        "a first study file, with the schema that editors check it by",
+        (
+            option("file", nargs="?", default="study.yaml", help="the file to write (default: study.yaml)"),
+            option("--kind", choices=["design", "search"], default="design", help="a design study or a search"),
+            option("--data", default=None, help="its data source (default: digits)"),
+            JSON,
+        ),
+    ),
     "validate": ("studies.commands:validate", "check a study file; every mistake with its line", (FILE, JSON)),
     "plan": ("studies.commands:plan", "what a study will train and what that costs, before it runs", (FILE, JSON)),
     "run": (

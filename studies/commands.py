@@ -11,12 +11,13 @@ from searchspace import yamlio
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Infeasible
+from searchspace.expand import attempt
 from searchspace.lower import checked, lower
 from searchspace.problems import Problem, SpecError, dotted, nearest
 from searchspace.sentences import at_keys, problems
 from searchspace.variables import probes
 from studies import planning, screens, store
-from studies.candidate import Study, network_of, place
+from studies.candidate import Impossible, Study, network_of
 from studies.cli import DONE
 from studies.errors import NotFound
 from studies.load import from_tree, load
@@ -141,7 +142,7 @@ def _network(arguments: argparse.Namespace) -> Network:
     if not path.exists():
         raise NotFound(f"there is no file {path}; give the path of a study's or a blueprint's YAML file")
     document = yamlio.read(path)
-    if isinstance(document.data, dict) and "stages" in document.data:
+    if isinstance(document.data, dict) and {"stages", "zoo"} & {*document.data}:
         return _bare_network(arguments, document)
     return _study_network(load(path), arguments.set)
 
@@ -159,11 +160,13 @@ def _bare_network(arguments: argparse.Namespace, document: yamlio.Document) -> N
     """A blueprint on its own, as a bundle has it, for the input and outputs of the command line."""
     from pydantic import ValidationError
 
+    expanded, found = attempt(document.data, {})
     try:
-        blueprint = Blueprint.model_validate(document.data)
+        blueprint = Blueprint.model_validate(expanded.tree)
     except ValidationError as error:
-        found = problems(error, document.data, Blueprint)
-        raise yamlio.placed(document, found, at_keys(found)) from None
+        found += expanded.told(problems(error, expanded.tree, Blueprint))
+    if found:
+        raise yamlio.placed(document, found, at_keys(found))
     try:
         shape = tuple(int(part) for part in arguments.input.split("x"))
     except ValueError:
@@ -171,7 +174,8 @@ def _bare_network(arguments: argparse.Namespace, document: yamlio.Document) -> N
     try:
         return checked(lower(blueprint, shape, arguments.outputs))
     except Infeasible as error:
-        raise yamlio.placed(document, [Problem(place(error)[1:], error.reason)]) from None
+        impossible = Impossible(error, expanded)
+        raise yamlio.placed(document, [Problem(impossible.place[1:], impossible.told)]) from None
 
 
 def _study_network(study: Study, settings: list[str]) -> Network:

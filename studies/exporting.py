@@ -71,13 +71,8 @@ def _trial(engine: Engine, row: Row, number: int | None) -> Row:
 
 def _blueprint(row: Row, trial: Row) -> str:
     header = f"# trial {trial['number']} of the study {row['name']} (fingerprint {row['fingerprint']})\n"
-    return header + dump(_without_none(trial["blueprint"]))
-
-
-def _without_none(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {key: _without_none(value) for key, value in tree.items() if value is not None}
-    return [_without_none(value) for value in tree] if isinstance(tree, list) else tree
+    blueprint = Blueprint.model_validate(trial["blueprint"])
+    return header + dump(blueprint.model_dump(mode="json", exclude_defaults=True))
 
 
 def _about(row: Row, trial: Row) -> str:

@@ -10,12 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from searchspace import yamlio
-from searchspace.cost import Infeasible
 from searchspace.problems import FieldError, Problem, SpecError, dotted
 from searchspace.problems import Path as Where
 from searchspace.sentences import at_keys, problems
 from searchspace.space import Assignment, SearchSpace, search_space, survey
-from studies.candidate import Study, network_of, place
+from studies.candidate import Impossible, Study, network_of
 from studies.checks import checks
 from studies.design import every_cell
 from studies.errors import NotFound
@@ -150,11 +149,11 @@ def _must_hold_a_network(study: Study) -> None:
         try:
             network_of(study, assignment)
             return
-        except Infeasible as error:
+        except Impossible as error:
             last = last or error
     assert last is not None
     what = "no network of this space can exist: " if study.space.variables else ""
-    raise SpecError([Problem(place(last), what + last.reason)])
+    raise SpecError([Problem(last.place, what + last.told)])
 
 
 def _tries(study: Study) -> Iterator[Assignment]:

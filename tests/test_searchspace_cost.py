@@ -1,12 +1,8 @@
-"""Costs: the numbers of papers and lectures, the limits of what can exist, and the same counts as torch makes."""
+"""Costs: the numbers of papers and lectures, and the limits of what can exist (torch's own: test_worker_binding)."""
 
-import random
-from math import prod
 from typing import Any
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from searchspace.blueprint import Blueprint
 from searchspace.core import (
@@ -20,12 +16,10 @@ from searchspace.core import (
     Parallel,
     Pool,
     Sequence,
-    leaves,
     same_padding,
 )
 from searchspace.cost import Infeasible, cost, trace
 from searchspace.lower import checked, lower
-from worker import build
 
 BATCH = {"kind": "batch", "place": "before_activation"}
 
@@ -183,82 +177,3 @@ def test_what_cannot_exist_says_where_and_why(node: Node, shape: tuple[int, ...]
 
 def test_concat_adds_channels() -> None:
     assert trace(Network((1, 5, 5), Sequence((("it", Parallel(MERGE, "concat")),))))[-1].out_shape == (10, 5, 5)
-
-
-# --- torch counts the same --------------------------------------------------------------------------------------------
-
-
-def drawn(seed: int) -> Network:
-    """A random network over the whole vocabulary, on a series, an image or a volume."""
-    dice = random.Random(seed)
-    while True:
-        try:
-            return attempt(dice)
-        except Infeasible:
-            continue
-
-
-def attempt(dice: random.Random) -> Network:
-    axes = dice.choice([1, 2, 2, 3])
-    size = [dice.randint(9, 14 if axes < 3 else 9) for _ in range(axes)]
-
-    def extent(low: int, high: int) -> Any:
-        return dice.choice([dice.randint(low, high), [dice.randint(low, high) for _ in range(axes)]])
-
-    def stage() -> dict[str, Any]:
-        norm = {
-            "kind": dice.choice(["batch", "layer", "instance", "group"]),
-            "place": dice.choice(["before_activation", "after_activation", "none"]),
-            "groups": dice.choice([1, 2, 4]),
-        }
-        pool = {"kind": dice.choice(["max", "average"]), "size": extent(1, 2), "stride": dice.choice([None, 1, 2])}
-        return {
-            "block": dice.choice(["plain", "residual"]),
-            "repeat": dice.randint(1, 3),
-            "width": dice.choice([4, 8, 12]),
-            "kernel": extent(1, 5),
-            "stride": extent(1, 2),
-            "norm": dice.choice([None, norm, norm, norm]),
-            "activation": dice.choice([None, "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"]),
-            "pool": dice.choice([None, None, pool]),
-        }
-
-    stages = [stage() for _ in range(dice.randint(1, 3))]
-    head = {"pool": dice.choice([None, "max", "average"]), "hidden": dice.choice([[], [5], [7, 3]])}
-    head["dropout"] = dice.choice([0.0, 0.3])
-    return network(stages, (dice.randint(1, 3), *size), dice.randint(1, 4), **head)
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_torch_has_the_same_names_shapes_params_and_macs(seed: int) -> None:
-    net = drawn(seed)
-    with torch.device("meta"):
-        model, example = build.module(net).eval(), torch.empty(2, *net.input)
-    layers = {layer.name: layer for layer in trace(net)}
-    modules = dict(model.named_modules())
-    seen: dict[str, tuple[int, ...]] = {}
-    for name in layers:
-        modules[name].register_forward_hook(lambda _, __, output, name=name: seen.update({name: tuple(output.shape)}))
-    with FlopCounterMode(display=False) as counter:
-        model(example)
-    assert seen == {name: (2, *layer.out_shape) for name, layer in layers.items()}
-    for name, layer in layers.items():
-        own = 0 if isinstance(layer.node, Parallel) else sum(p.numel() for p in modules[name].parameters())
-        assert own == layer.params, name
-    total = cost(net)
-    assert counter.get_total_flops() == 2 * 2 * total.macs
-    assert sum(parameter.numel() for parameter in model.parameters()) == total.params
-    outputs = sum(prod(layer.out_shape) for layer in layers.values() if isinstance(layer.node, Conv | Linear))
-    assert total.activations == outputs
-
-
-def test_the_sample_has_the_whole_vocabulary() -> None:
-    kinds = set()
-    for seed in range(60):
-        for _, node in leaves(drawn(seed).root):
-            kinds.add((type(node).__name__, getattr(node, "kind", None)))
-    assert {kind for kind, _ in kinds} == {
-        "Conv", "Norm", "Activation", "Pool", "GlobalPool", "Dropout", "Flatten", "Linear", "Identity",
-    }  # fmt: skip
-    assert {kind for name, kind in kinds if name == "Norm"} == {"batch", "layer", "instance", "group"}
-    assert len({kind for name, kind in kinds if name == "Activation"}) == 7

@@ -44,6 +44,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
     ),
     "of itself": ({"a": "2 * $a"}, "$a", ["variables.a: variables go in a circle: a -> a; give one of them a domain"]),
     "name": ({"a-b": {"int": [1, 2]}}, 1, ["variables.a-b: 'a-b' is no name; use letters, digits and _, a letter"]),
+    "taken": ({"stage": {"int": [1, 2]}}, 1, ["variables.stage: $stage is the number of a stage in its list; give"]),
     "not ASCII": ({"größe": {"int": [1, 2]}}, 1, ["variables.größe: 'größe' is no name"]),
     "a list": ({"a": [1, 2]}, "$a", ["variables.a: a list is no domain; write {choice: [1, 2]}"]),
     "bad domains, named and inline": (
@@ -77,6 +78,53 @@ def test_a_derived_variable_that_cannot_be_computed() -> None:
     assert space.resolve({"a": 2}) == {"t": {"x": 3}}
     with pytest.raises(SpecError, match=r"^variables.b: cannot compute '6 // \$a': it divides by zero; change"):
         space.resolve({"a": 0})
+
+
+BLOCKS: dict[str, Any] = {
+    "blocks": {"a": {"parameters": {"out": "2 * $width", "deep": {"int": [1, 3]}}, "stages": ["$out", "$deep", "$w"]}},
+    "stages": [{"block": "a", "out": "$stage"}, {"block": "plain", "width": "$width"}],
+    "head": {"hidden": []},
+}
+
+
+def test_the_blueprint_is_expanded() -> None:
+    stages = [{"block": "plain", "repeat": "$deep", "width": "$out"}]
+    blueprint = {**BLOCKS, "blocks": {"a": {**BLOCKS["blocks"]["a"], "stages": stages}}}
+    space = search_space({"width": {"int": [4, 8]}}, {"blueprint": blueprint, "recipe": {"lr": 1}})
+    assert space.names == ("width", "blueprint_blocks_a_parameters_deep")
+    filled = space.resolve({"width": 4, "blueprint_blocks_a_parameters_deep": 3})
+    body = [{"block": "plain", "repeat": 3, "width": 0}]
+    expected = [{"block": "sequence", "stages": body}, {"block": "plain", "width": 4}]
+    assert filled == {"blueprint": {"stages": expected, "head": {"hidden": []}}, "recipe": {"lr": 1}}
+
+
+def test_names_have_their_places() -> None:
+    declared = {"width": {"int": [4, 8]}}
+    where = "blueprint.blocks.a.stages.2: "
+    with pytest.raises(SpecError, match=rf"^{where}\$w is not defined; .* \(defined: .*, deep, out, stage\)$"):
+        search_space(declared, {"blueprint": BLOCKS})
+    outside = {"stages": [{"width": "$out"}], "head": {"hidden": ["$stage"]}, "defaults": {"width": "$stage"}}
+    with pytest.raises(SpecError, match=r"^blueprint\.stages\.0\.width: ") as caught:
+        search_space(declared, {"blueprint": {**BLOCKS, **outside, "blocks": {}}, "recipe": {"lr": "$stage"}})
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "blueprint.stages.0.width",
+        "blueprint.head.hidden.0",
+        "blueprint.defaults.width",
+        "recipe.lr",
+    ]
+    assert all("$stage is defined inside a list of stages only" in line for line in lines[1:])
+
+
+def test_a_parameter_hides_a_variable_that_cannot_be_read() -> None:
+    body = {"parameters": {"bad": 3, "other": "$bad", "own": "$own"}, "stages": ["$bad", "$stage", "$worse"]}
+    declared = {"bad": {"int": [2, 1]}, "worse": {"choice": []}, "own": {"choice": []}}
+    space, problems = survey(declared, {"blueprint": {"blocks": {"a": body}, "stages": ["$bad"]}})
+    assert [problem.where for problem in problems] == [("variables", name) for name in declared]
+    found = space.templates["blueprint"]
+    assert found["blocks"]["a"]["stages"] == ["$bad", "$stage", UNKNOWN]
+    assert found["blocks"]["a"]["parameters"] == {"bad": 3, "other": "$bad", "own": UNKNOWN}
+    assert found["stages"] == [UNKNOWN]
 
 
 def test_texts() -> None:

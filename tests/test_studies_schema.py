@@ -44,7 +44,10 @@ BROKEN: dict[str, tuple[Path, tuple[Any, ...], Any]] = {
     "typo in a section": (DESIGN, ("design", "replicats"), 3),
     "typo in a stage": (DESIGN, ("blueprint", "stages", 0, "kernl"), 3),
     "typo in an optimizer": (DESIGN, ("recipe", "optimizer", "momntum"), 0.9),
-    "unknown block": (DESIGN, ("blueprint", "stages", 0, "block"), "dence"),
+    "a stage without a word": (DESIGN, ("blueprint", "stages", 0, "block"), None),
+    "a pattern's typo": (DESIGN, ("blueprint", "stages", 0), {"block": "plain", "count": 3, "widht": [8, 8, 8]}),
+    "zoo without a name": (DESIGN, ("blueprint",), {"zoo": 5}),
+    "a block without stages": (DESIGN, ("blueprint", "blocks"), {"fire": {"parameters": {}}}),
     "negative width": (DESIGN, ("blueprint", "stages", 0, "width"), -4),
     "text without a variable": (DESIGN, ("blueprint", "stages", 0, "width"), "wide"),
     "unknown activation": (DESIGN, ("blueprint", "stages", 0, "activation"), "rellu"),
@@ -86,4 +89,40 @@ def test_an_editor_finds_fields_and_what_they_mean() -> None:
     assert {"blueprint", "design", "search", "recipe", "variables"} <= set(SCHEMA["properties"])
     plain = SCHEMA["$defs"]["PlainStage"]
     assert "repeat" in plain["description"]
-    assert {"width", "kernel", "norm", "pool"} <= set(plain["properties"])
+    assert {"width", "kernel", "norm", "pool"} <= set(plain["anyOf"][0]["properties"])
+
+
+MACROS: dict[str, Any] = {
+    "zoo": {"zoo": "resnet18", "width": 0.5, "classes": 10},
+    "a pattern": {"stages": [{"count": 3, "block": "plain", "width": [8, 16, 32], "kernel": "$kernel"}]},
+    "a pattern of lists": {
+        "stages": [{"count": 2, "block": "residual", "width": "8 * 2 ** $stage", "pool": [None, "max"]}]
+    },
+    "a family": {
+        "stages": [
+            {
+                "block": "residual",
+                "family": {"kind": "regnet", "depth": 13, "initial": 24, "slope": 36.44, "multiplier": 2.49},
+            }
+        ]
+    },
+    "own words": {
+        "defaults": {"norm": "batch"},
+        "blocks": {"fire": {"parameters": {"squeeze": 16}, "stages": [{"block": "plain", "width": "$squeeze"}]}},
+        "stages": [{"block": "fire", "squeeze": 32}],
+    },
+    "short forms": {"stages": [{"block": "plain", "width": 8, "norm": "batch", "activation": "relu", "pool": "max"}]},
+    "nested": {"stages": [{"block": "inception", "branches": [[{"block": "plain", "width": 8}], []]}]},
+    "raw": {"stages": [{"block": "raw", "nodes": [{"node": "conv", "out": "outputs", "kernel": 1}]}]},
+}
+
+
+@pytest.mark.parametrize("blueprint", MACROS.values(), ids=MACROS)
+def test_macros_pass(blueprint: Any) -> None:
+    CHECK.validate(changed(DESIGN, ("blueprint",), blueprint))
+
+
+def test_every_field_has_something_to_say() -> None:
+    """An editor shows what a word means as one types it."""
+    for name, definition in SCHEMA["$defs"].items():
+        assert definition.get("description"), name

@@ -13,23 +13,34 @@ from torch import nn
 from searchspace.blueprint import Blueprint
 from searchspace.core import (
     Activation,
+    Auxiliary,
     Conv,
+    Coordinates,
     Dropout,
     Flatten,
     GlobalPool,
     Identity,
     Linear,
+    Local,
+    LocalResponse,
     Network,
     Node,
     Norm,
+    PadChannels,
     Parallel,
     Pool,
+    Prototypes,
+    Select,
     Sequence,
+    TransposedConv,
+    Upsample,
+    WeightedPool,
+    Within,
     same_padding,
 )
 from searchspace.cost import cost, trace
 from searchspace.lower import lower
-from worker import build, layers
+from worker import build, calls, layers
 from worker.data import Statistics
 from worker.source import source
 
@@ -94,7 +105,7 @@ NETWORKS = {
     **{merge: branched(merge) for merge in ("add", "concat", "multiply")},
     "norms": network(seq(stem=conv(4, 3, 3), norms=NORMS, flat=Flatten(), norm=Norm("batch"), out=Linear(2))),
     "activations": network(
-        numbered(*(Activation(kind) for kind in build.ACTIVATIONS), conv(2, 1, 1), GlobalPool("average"))
+        numbered(*(Activation(kind) for kind in calls.ACTIVATIONS), conv(2, 1, 1), GlobalPool("average"))
     ),
     "even kernels": network(numbered(conv(4, 2, 4), conv(4, 3, 2, stride=2), GlobalPool("average"))),
     "groups and dilation": network(numbered(conv(9, 3, 3, groups=3, bias=False), conv(4, 3, 3, dilation=2), Flatten())),
@@ -102,6 +113,34 @@ NETWORKS = {
     "pools with odd padding": pooled(pool("max", 2, 1, (0, 1)), pool("average", 2, 1, (0, 1)), pool("max", 2, 2)),
     "series": network(numbered(conv(4, 4), Norm("batch"), Pool("max", (2,), (2,), ((0, 0),)), Flatten()), 2, 12),
     "volumes": network(numbered(conv(4, 2, 3, 2), Norm("batch"), GlobalPool("average")), 1, 4, 4, 4),
+    "lenet of 1998": network(
+        seq(
+            conv=Local(4, (3, 3), (1, 1), ((0, 0),) * 2),
+            act=Activation("scaled_tanh"),
+            pool=WeightedPool((2, 2), (2, 2), ((0, 0),) * 2, per_position=False, bias=True),
+            sparse=Parallel((("a", numbered(Select((0, 1, 3)), conv(2, 3, 3))), ("b", conv(2, 3, 3))), "concat"),
+            flat=Flatten(),
+            out=Prototypes(10),
+        ),
+        1,
+        8,
+        8,
+    ),
+    "decoder": network(
+        seq(
+            hourglass=Within(pool("max", 2, 2, (1, 0), True), conv(3, 3, 3)),
+            coordinates=Coordinates(),
+            up=TransposedConv(4, (3, 3), (2, 2), ((0, 1),) * 2, (0, 1), (1, 1)),
+            gate=Parallel((("squeeze", GlobalPool("average", keep=True)), ("map", Identity())), "multiply"),
+            larger=Upsample((2, 2), "linear"),
+            norm=LocalResponse(),
+            mixed=Pool("mixed", (3, 3), (2, 2), ((0, 1),) * 2, ceil=True),
+            prelu=Activation("prelu"),
+            wider=PadChannels(1, 0),
+            side=Auxiliary(numbered(GlobalPool("max"), Linear(5)), 0.3),
+            head=numbered(GlobalPool("average"), Linear(5)),
+        )
+    ),
     "identity": network(
         seq(block=Parallel((("body", conv(3, 3, 3)), ("shortcut", Identity())), "add"), drop=Dropout(0.5))
     ),
@@ -117,18 +156,23 @@ def ready(one: Network, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
+def shape_of(out: Any) -> tuple[int, ...]:
+    """Of one example; a pool that is unpooled later returns its switches too."""
+    return tuple((out[0] if isinstance(out, tuple) else out).shape[1:])
+
+
 @every_network
 def test_modules_are_as_counted(name: str) -> None:
     one, model = NETWORKS[name], ready(NETWORKS[name])
     assert sum(parameter.numel() for parameter in model.parameters()) == cost(one).params
     shapes: dict[str, tuple[int, ...]] = {}
     for key, layer in model.named_modules():
-        layer.register_forward_hook(lambda _, __, out, key=key: shapes.__setitem__(key, tuple(out.shape[1:])))
-    model(torch.zeros(2, *one.input))
+        layer.register_forward_hook(lambda _, __, out, key=key: shapes.__setitem__(key, shape_of(out)))
+    model.train()(torch.zeros(2, *one.input))
     assert {layer.name: shapes[layer.name] for layer in trace(one)} == {
         layer.name: layer.out_shape for layer in trace(one)
     }
-    weighted = {key.rpartition(".")[0] for key in model.state_dict()}
+    weighted = {key.rpartition(".")[0] for key, _ in model.named_parameters()}
     assert weighted == {layer.name for layer in trace(one) if layer.params}
 
 
@@ -181,6 +225,14 @@ def test_sources_are_formatted_and_need_nothing_of_ours(tmp_path: Path) -> None:
         assert ruff.returncode == 0, ruff.stdout + ruff.stderr
 
 
+@pytest.mark.parametrize("name", ["lenet of 1998", "decoder", "pools with odd padding"])
+def test_exported_programs_take_any_batch(name: str) -> None:
+    model, free = ready(NETWORKS[name]), {0: torch.export.Dim("batch", min=2)}
+    program = torch.export.export(model, (torch.randn(3, *NETWORKS[name].input),), dynamic_shapes=(free,)).module()
+    x = torch.randn(5, *NETWORKS[name].input)
+    torch.testing.assert_close(program(x), model(x), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["max", "average"])
 def test_odd_padding_is_torchs_where_both_can_do_it(kind: str) -> None:
     x = torch.randn(2, 3, 7, 7)
@@ -191,7 +243,7 @@ def test_odd_padding_is_torchs_where_both_can_do_it(kind: str) -> None:
 
 
 def test_odd_padding_is_after() -> None:
-    layer = build.made(build.Call("PaddedConv1d", (1, 1, 2), {"pads": (0, 1), "bias": False}))
+    layer = build.made(calls.Call("PaddedConv1d", (1, 1, 2), {"pads": (0, 1), "bias": False}))
     layer.weight.data.copy_(torch.tensor([[[1.0, 10.0]]]))
     assert layer(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[21.0, 32.0, 3.0]]]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from searchspace.core import Conv, GlobalPool, Linear, Network, Sequence
+from searchspace.core import Activation, Auxiliary, Conv, Flatten, GlobalPool, Linear, Network, Sequence
 from worker import checkpoint, data, trainer
 from worker.datasource import DataSpec
 from worker.job import EpochMetrics, Job, TrainingFailed
@@ -192,6 +192,51 @@ def test_out_of_memory(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match=r"memory ran out \(.*\); lower batch_size") as failed, trainer._failures():
         list(trainer.train_network(network, data.load(DataSpec(source="digits"), "classification"), job(tmp_path)))
     assert failed.value.kind == "out_of_memory"
+
+
+def with_auxiliary(weight: float | None) -> Network:
+    """A small network, with a second classifier in its middle unless `weight` is None."""
+    side = Auxiliary(Sequence((("flat", Flatten()), ("out", Linear(10)))), weight or 0.0)
+    convs = [Conv(8, (3, 3), (2, 2), ((1, 1),) * 2, (1, 1)) for _ in range(2)]
+    items = {"a": convs[0], "act": Activation("relu"), "side": side, "b": convs[1]}
+    items |= {"pool": GlobalPool("average"), "out": Linear(10)}
+    return Network(
+        (1, 8, 8), Sequence(tuple((key, node) for key, node in items.items() if weight is not None or key != "side"))
+    )
+
+
+def test_auxiliary_classifiers_add_to_what_is_minimized(tmp_path: Path) -> None:
+    """A step of gradient descent on loss + 0.3 auxiliary loss, with labels smoothed in both; reported is the loss."""
+    sgd = {"kind": "sgd", "lr": 0.1, "momentum": 0, "nesterov": False, "weight_decay": 0}
+    recipe = {
+        "epochs": 1,
+        "batch_size": 5000,
+        "label_smoothing": 0.1,
+        "optimizer": sgd,
+        "schedule": {"kind": "constant"},
+    }
+    one = job(tmp_path, recipe=recipe)
+    splits = data.load(DataSpec(source="digits"), one.task)
+    run = trainer.prepared(with_auxiliary(0.3), splits, one)
+    before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
+    outputs = run.model.train()(splits.train_x)
+    main, side = (run.loss(y, splits.train_y, 0.1) for y in (outputs, run.model.side.output))
+    expected = torch.autograd.grad(main + 0.3 * side, list(run.model.parameters()))
+    reported = trainer.trained(run, 1)
+    for (name, value), gradient in zip(run.model.named_parameters(), expected, strict=True):
+        torch.testing.assert_close((before[name] - value) / 0.1, gradient, rtol=1e-3, atol=1e-5)
+    assert float(reported[0]) == pytest.approx(main.item())
+    assert run.model.side.output is None
+
+
+def test_an_auxiliary_of_no_weight_changes_nothing(tmp_path: Path) -> None:
+    splits = data.load(DataSpec(source="digits"), "classification")
+    plain, silent, heard = (
+        metrics(list(trainer.train_network(with_auxiliary(weight), splits, job(tmp_path / str(weight)))))
+        for weight in (None, 0.0, 0.3)
+    )
+    assert silent == plain
+    assert heard != plain
 
 
 def test_other_mistakes_keep_their_own_error(tmp_path: Path) -> None:

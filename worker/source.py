@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-import json
-from collections.abc import Iterator
 from dataclasses import replace
-from keyword import iskeyword
+from functools import cache
 from typing import Any
 
 from searchspace.core import Network
+from searchspace.cost import Layer, trace
 from worker import layers
-from worker.build import Call, calls
+from worker.blocks import blocks
+from worker.calls import Call, calls
+from worker.calltree import children
 from worker.data import Statistics
+from worker.emit import definition, expression, listed, literal
 
-WIDTH = 120
 HEADER = '''"""{about}
 
     model = load("weights.safetensors")
@@ -39,54 +41,104 @@ def load(weights: str | Path = "weights.safetensors") -> nn.Module:
     model.load_state_dict(load_file(weights))
     return model.eval()
 '''
+ALWAYS = {
+    ("pathlib", "Path"),
+    ("typing", "Any"),
+    ("torch", ""),
+    ("safetensors.torch", "load_file"),
+    ("torch", "nn"),
+}
+RESERVED = {"Path", "Any", "OrderedDict", "build", "load", "preprocess", "load_file", "nn", "torch", "reduce", "pad"}
 
 
 def source(network: Network, statistics: Statistics, labels: tuple[str, ...], about: str) -> str:
     """The text of model.py. `about` is its first sentences: what the network is, what it costs."""
-    tree = _plain(calls(network))
+    ours = {name for statement in _statements() for name in _defined(statement)}
+    tree, found = blocks(_spread(calls(network), "", trace(network)), RESERVED | ours)
+    named = {block.name: block for block in found}
+    classes = [definition(block, named) for block in reversed(found)]
+    root = expression(tree, named, "    ", "return ", tail=0)
+    build = f'def build() -> nn.Module:\n    """The network with fresh weights."""\n    {root}\n'
+    helpers = _helpers("\n".join([*classes, build]))
     parts = [
         HEADER.format(about=about.replace("\\", "\\\\").replace('"""', "'''"), **_shapes(network)),
-        _imports(tree),
+        _imports("\n".join([*helpers, *classes, build])),
         _constants(network, statistics, labels),
-        *(f"\n{inspect.getsource(helper)}" for helper in _helpers(tree)),
-        f'\ndef build() -> nn.Module:\n    """The network with fresh weights."""\n    return {_text(tree, 4, 11)}\n',
+        *(f"\n{text}" for text in (*helpers, *classes, build)),
         FOOT.format(**_shapes(network)),
     ]
     return "\n".join(parts)
 
 
-def _plain(call: Call) -> Call:
-    """The same with torch's own dropout: the seeded one is for training here."""
-    arguments = tuple(_plain(value) if isinstance(value, Call) else value for value in call.arguments)
-    options = {key: _plain(value) if isinstance(value, Call) else value for key, value in call.options.items()}
-    name = "nn.Dropout" if call.name == "Dropout" else call.name
-    return replace(call, name=name, arguments=arguments, options=options)
+def _spread(call: Call, name: str, rows: tuple[Layer, ...]) -> Call:
+    """The same, where a concatenation with branches of unlike map sizes is marked as one that spreads them."""
+    inner = {key: _spread(child, f"{name}.{key}" if name else key, rows) for key, child in children(call)}
+    options = {key: inner.get(key, value) for key, value in call.options.items()}
+    fresh = iter(inner.values())
+    arguments = tuple(next(fresh) if isinstance(value, Call) else value for value in call.arguments)
+    if call.name == "Parallel" and call.arguments == ("concat",):
+        before = next(row.in_shape for row in rows if row.name == name)
+        ends = {key: [row.out_shape for row in rows if f"{row.name}.".startswith(f"{name}.{key}.")] for key in inner}
+        if len({(shapes[-1] if shapes else before)[1:] for shapes in ends.values()}) > 1:
+            arguments = ("spread",)
+    return replace(call, arguments=arguments, options=options)
 
 
-def _walk(call: Call) -> Iterator[Call]:
-    yield call
-    for value in (*call.arguments, *call.options.values()):
-        if isinstance(value, Call):
-            yield from _walk(value)
+def _helpers(text: str) -> list[str]:
+    """What of `worker.layers` the text uses, and what that uses, in the order in which it stands there."""
+    statements = {name: statement for statement in _statements() for name in _defined(statement)}
+    wanted: list[str] = []
+    new = _mentioned(text) & set(statements)
+    while new:
+        wanted += sorted(new)
+        new = {name for one in new for name in _mentioned(_text(statements[one]))} & set(statements) - set(wanted)
+    return [_text(statement) + "\n" for statement in _statements() if set(_defined(statement)) & set(wanted)]
 
 
-def _helpers(tree: Call) -> list[Any]:
-    """The classes and functions of `worker.layers` that the tree calls, in their order there."""
-    used = {call.name for call in _walk(tree)}
-    found = [value for name, value in vars(layers).items() if name in used]
-    return sorted(found, key=lambda value: inspect.getsourcelines(value)[1])
+@cache
+def _statements() -> tuple[ast.stmt, ...]:
+    """The classes, functions and constants of `worker.layers`."""
+    kinds = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
+    return tuple(one for one in ast.parse(inspect.getsource(layers)).body if isinstance(one, kinds))
 
 
-def _imports(tree: Call) -> str:
-    text = "".join(inspect.getsource(helper) for helper in _helpers(tree))
-    wanted = {
-        "from collections import OrderedDict": "OrderedDict(" in text,
-        "from functools import reduce": "reduce(" in text,
-        "from pathlib import Path\nfrom typing import Any\n": True,
-        "import torch\nfrom safetensors.torch import load_file\nfrom torch import nn": True,
-        "from torch.nn.functional import pad": " pad(" in text or "(pad(" in text,
+def _defined(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _text(statement: ast.stmt) -> str:
+    lines = inspect.getsource(layers).splitlines()
+    first = min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", []))])
+    return "\n".join(lines[first - 1 : statement.end_lineno])
+
+
+def _mentioned(text: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+
+
+def _imports(text: str) -> str:
+    """What every model.py imports, and what of the imports of `worker.layers` the text uses, as ruff sorts them."""
+    used = _mentioned(text)
+    known = {
+        (one.module or "", alias.name)
+        for one in ast.parse(inspect.getsource(layers)).body
+        if isinstance(one, ast.ImportFrom)
+        for alias in one.names
     }
-    return "from __future__ import annotations\n\n" + "".join(f"{line}\n" for line, use in wanted.items() if use)
+    wanted = ALWAYS | {(module, name) for module, name in known | {("collections", "OrderedDict")} if name in used}
+    outer = {pair for pair in wanted if pair[0].split(".")[0] in {"torch", "safetensors"}}
+    parts = ["from __future__ import annotations\n", _sorted(wanted - outer), _sorted(outer)]
+    return "\n".join(parts)
+
+
+def _sorted(pairs: set[tuple[str, str]]) -> str:
+    whole = [f"import {module}\n" for module, name in sorted(pairs) if not name]
+    modules = sorted({module for module, name in pairs if name})
+    names = {module: ", ".join(sorted(name for home, name in pairs if home == module and name)) for module in modules}
+    return "".join(whole + [f"from {module} import {names[module]}\n" for module in modules])
 
 
 def _constants(network: Network, statistics: Statistics, labels: tuple[str, ...]) -> str:
@@ -96,53 +148,13 @@ def _constants(network: Network, statistics: Statistics, labels: tuple[str, ...]
         "STD": statistics.std,
         "CLASSES": labels,
     }
-    return "\n".join(f"{name} = {_tuple(name, value)}" for name, value in values.items()) + "\n"
+    return "\n".join(_tuple(f"{name} = (", value) for name, value in values.items()) + "\n"
 
 
-def _tuple(name: str, values: tuple[Any, ...]) -> str:
+def _tuple(before: str, values: tuple[Any, ...]) -> str:
     """One line if it fits, else one value a line, as ruff would have it."""
-    items = [_literal(value) for value in values]
-    line = f"({', '.join(items)}{',' * (len(items) == 1)})"
-    if len(name) + 3 + len(line) <= WIDTH:
-        return line
-    return "(\n" + "".join(f"    {item},\n" for item in items) + ")"
-
-
-def _text(value: Any, indent: int, lead: int) -> str:
-    """A call, or a literal, as source: on one line if it fits after `lead` characters, unless it holds calls."""
-    if not isinstance(value, Call):
-        return _literal(value)
-    arguments = [*((None, one) for one in value.arguments), *value.options.items()]
-    line = f"{value.name}({', '.join(_argument(key, one, 0) for key, one in arguments)})"
-    if lead + len(line) < WIDTH and not any(isinstance(one, Call) for _, one in arguments):
-        return line
-    if not all(key is None or _is_name(key) for key, _ in arguments):
-        return _with_odd_names(value, indent)
-    rows = "".join(f"{' ' * (indent + 4)}{_argument(key, one, indent + 4)},\n" for key, one in arguments)
-    return f"{value.name}(\n{rows}{' ' * indent})"
-
-
-def _with_odd_names(call: Call, indent: int) -> str:
-    """Children whose names are no Python names (`1x1`, or numbers among words) go in as a dictionary."""
-    margin, inner = " " * (indent + 4), " " * (indent + 8)
-    plain = "".join(f"{margin}{_argument(None, one, indent + 4)},\n" for one in call.arguments)
-    items = {_literal(key): one for key, one in call.options.items()}
-    rows = "".join(f"{inner}{key}: {_text(one, indent + 8, indent + 10 + len(key))},\n" for key, one in items.items())
-    return f"{call.name}(\n{plain}{margin}**{{\n{rows}{margin}}},\n{' ' * indent})"
-
-
-def _argument(key: str | None, value: Any, indent: int) -> str:
-    before = "" if key is None else f"{key}="
-    return before + _text(value, indent, indent + len(before))
-
-
-def _is_name(key: str) -> bool:
-    return key.isidentifier() and not iskeyword(key)
-
-
-def _literal(value: Any) -> str:
-    """As `repr`, but strings in the double quotes that ruff wants."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    items = [literal(value) for value in values]
+    return f"{before}{items[0]},)" if len(items) == 1 else listed(before, items, ")", "")
 
 
 def _shapes(network: Network) -> dict[str, str]:

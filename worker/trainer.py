@@ -26,7 +26,7 @@ from worker import build, checkpoint, data, datasource, tasks
 from worker.checkpoint import Checkpoint
 from worker.datasource import DataSpec, describe
 from worker.job import EpochMetrics, Job, TrainingFailed
-from worker.layers import Dropout
+from worker.layers import Auxiliary, Dropout
 from worker.recipe import Adam, AdamW, Recipe, Sgd, loss_name
 
 LOG = logging.getLogger(__name__)
@@ -167,7 +167,10 @@ def one_epoch(run: Run, epoch: int) -> EpochMetrics:
 
 
 def trained(run: Run, epoch: int) -> Tensor:
-    """One pass over the training part in the epoch's own order; the running means of loss and metrics."""
+    """One pass over the training part in the epoch's own order; the running means of loss and metrics.
+
+    Auxiliary classifiers add to what is minimized, not to what is reported: `train_loss` compares with `val_loss`.
+    """
     batches, total = _batches(run, epoch), torch.zeros((), dtype=torch.float64, device=run.device)
     steps = run.recipe.epochs * len(batches)
     _seed_dropout(run, epoch)
@@ -179,10 +182,20 @@ def trained(run: Run, epoch: int) -> Tensor:
         outputs = run.model(x)
         loss = run.loss(outputs, y, run.recipe.label_smoothing)
         run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + _side_losses(run, y)).backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
         total = total + tasks.sums(run.task, loss, outputs.detach(), y)
     return total / sum(len(index) for index in batches)
+
+
+def _side_losses(run: Run, y: Tensor) -> Tensor:
+    """The weighted losses of the auxiliary classifiers for the batch that the network has just seen."""
+    total = torch.zeros((), device=run.device)
+    for layer in run.model.modules():
+        if isinstance(layer, Auxiliary) and layer.output is not None:
+            total = total + layer.weight * run.loss(layer.output, y, run.recipe.label_smoothing)
+            layer.output = None
+    return total
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from dashboard.words import duration, literal, shown
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import trace
-from searchspace.draw import svg
+from searchspace.drawing import svg
 from searchspace.lower import checked, lower
 from searchspace.units import human
 from studies.load import from_tree

@@ -1,0 +1,91 @@
+"""Networks counted a second: lowering and counting in closed form, against building on `meta` and running a counter.
+
+Both sides end with the same parameters and MACs, asserted for every network. The other side is what a user would do
+without us: make the module on the meta device, sum its parameters, and run torch's FlopCounterMode over one forward
+pass; its modules are made from calls worked out beforehand, so that none of our own time counts against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+from typing import Any
+
+import torch
+from support.sides import machine, table
+from torch.utils.flop_counter import FlopCounterMode
+
+from searchspace import zoo_files
+from searchspace.blueprint import Blueprint
+from searchspace.core import Network
+from searchspace.cost import Cost, cost
+from searchspace.expand import expand
+from searchspace.lower import lower
+from worker.build import made
+from worker.calls import calls
+
+NAMES = ("vgg16", "googlenet", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "wrn_28_10")
+TEN = {
+    "stages": [
+        {"block": "plain", "width": 32, "repeat": 3, "norm": "batch", "pool": "max"},
+        {"block": "plain", "width": 64, "repeat": 3, "norm": "batch", "pool": "max"},
+        {"block": "plain", "width": 128, "repeat": 3, "norm": "batch"},
+    ]
+}
+
+
+def main() -> None:
+    """Every network once a round on each side, and one table of medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9, help="how often each network is counted (default: 9)")
+    count = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    rows = [row(name, *case, count) for name, case in cases().items()]
+    print(f"{machine()}\n{count} interleaved rounds, medians\n")
+    print(table(("network", "closed form ms", "build and run ms", "times", "lowest"), *rows))
+
+
+def cases() -> dict[str, tuple[Blueprint, tuple[int, ...], int]]:
+    """Blueprints with their input and outputs."""
+    found = {"10 layers, 3x32x32": (Blueprint.model_validate(TEN), (3, 32, 32), 10)}
+    for name in NAMES:
+        card = zoo_files.card(name)
+        found[name] = Blueprint.model_validate(expand({"zoo": name}, {}).tree), card.input, card.classes
+    return found
+
+
+def row(name: str, blueprint: Blueprint, shape: tuple[int, ...], outputs: int, count: int) -> tuple[Any, ...]:
+    """Median milliseconds of both sides, and the ratio, median and lowest of the rounds."""
+    network = lower(blueprint, shape, outputs)
+    tree = calls(network)
+    ours, theirs = [], []
+    for _ in range(count):
+        seconds, counted = timed(lambda: cost(lower(blueprint, shape, outputs)))
+        ours.append(seconds)
+        seconds, other = timed(lambda: built_and_run(tree, network))
+        theirs.append(seconds)
+        assert (counted.params, counted.macs) == other, name
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    milliseconds = (f"{median(side) * 1e3:.2f}" for side in (ours, theirs))
+    return name, *milliseconds, f"{median(ratios):.0f}", f"{min(ratios):.0f}"
+
+
+def timed(work: Any) -> tuple[float, Any]:
+    """Seconds, and what came out."""
+    began = time.perf_counter()
+    result: Cost | tuple[int, int] = work()
+    return time.perf_counter() - began, result
+
+
+def built_and_run(tree: Any, network: Network) -> tuple[int, int]:
+    """(params, MACs) by torch's own counter; it counts two operations for each multiply-add."""
+    with torch.device("meta"):
+        model, example = made(tree).eval(), torch.empty(1, *network.input)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(example)
+    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2
+
+
+if __name__ == "__main__":
+    main()

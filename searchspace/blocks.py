@@ -1,0 +1,108 @@
+"""A study's own words: `blocks: {fire: {parameters: {squeeze: 16, expand: null}, stages: [...]}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from searchspace.expressions import STAGE, fill
+from searchspace.problems import UNKNOWN, Path, Problem, nearest, shown
+
+FIELDS = ("parameters", "stages")
+TAKEN = ("block", STAGE, "count", "family", "unscaled")
+"""What no parameter may be called, since it means something at every stage."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A word that a blueprint declares; a parameter whose default is null must be given."""
+
+    word: str
+    parameters: Mapping[str, Any]
+    stages: Any
+
+    @property
+    def required(self) -> list[str]:
+        """The parameters without a default."""
+        return [name for name, default in self.parameters.items() if default is None]
+
+
+def declared(tree: Any, built_in: Mapping[str, object], problems: list[Problem]) -> dict[str, Block]:
+    """The words that `blocks:` declares, as far as they can be read; mistakes are added to `problems`."""
+    if not isinstance(tree, Mapping):
+        _refuse(tree, ("blocks",), "write a mapping from words to their stages", problems)
+        return {}
+    found = {}
+    for word, body in tree.items():
+        where = ("blocks", word)
+        if word in built_in:
+            problems.append(Problem(where, f"{word!r} is a built-in word; give the block another name"))
+        elif not isinstance(body, Mapping):
+            _refuse(body, where, "write {parameters: {...}, stages: [...]}", problems)
+        else:
+            problems += _mistakes(body, where)
+            parameters = body.get("parameters")
+            stages = body.get("stages", UNKNOWN)
+            found[word] = Block(word, parameters if isinstance(parameters, Mapping) else {}, stages)
+    return found
+
+
+def _refuse(value: Any, where: Path, cure: str, problems: list[Problem]) -> None:
+    """A mistake, unless the value cannot be told."""
+    if value is not UNKNOWN:
+        problems.append(Problem(where, f"got {shown(value)}; {cure}"))
+
+
+def _mistakes(body: Mapping[str, Any], where: Path) -> Iterator[Problem]:
+    for key in body:
+        if key not in FIELDS:
+            yield Problem((*where, key), f"unknown field {key!r}{nearest(key, FIELDS)}")
+    if "stages" not in body:
+        yield Problem(where, "'stages' is missing; add it")
+    parameters = body.get("parameters", {})
+    if not isinstance(parameters, Mapping):
+        if parameters is not UNKNOWN:
+            yield Problem((*where, "parameters"), f"got {shown(parameters)}; write a mapping from names to defaults")
+        return
+    for name in parameters:
+        inside = (*where, "parameters", name)
+        if name in TAKEN:
+            yield Problem(inside, f"{name!r} means something at every stage; give the parameter another name")
+        elif not name.isidentifier() or not name.isascii():
+            yield Problem(inside, f"{name!r} is no name; use letters, digits and _, a letter first")
+
+
+def names_at(blueprint: Any, where: Path) -> set[str]:
+    """The names that a place of a blueprint may use beside the study's variables: `stage`, a block's parameters."""
+    found: set[Any] = {STAGE} if "stages" in where else set()
+    if where[:1] == ("blocks",) and len(where) > 2:
+        body = blueprint["blocks"][where[1]]
+        parameters = body.get("parameters") if isinstance(body, Mapping) else None
+        found |= set(parameters) if isinstance(parameters, Mapping) else set()
+        found -= {where[3]} if where[2] == "parameters" and len(where) > 3 else set()
+    return found
+
+
+def bound(
+    defaults: Mapping[str, Any], given: Mapping[str, Any], outer: Mapping[str, Any], at: Path, problems: list[Problem]
+) -> dict[str, Any]:
+    """The names that a body may use: those from outside, and before them the parameters, given or by default.
+
+    A default may refer to other parameters: `expand: 4 * $squeeze`; of those that refer, to the ones above it.
+    """
+    scope = {**outer, **given}
+    rest = {name: default for name, default in defaults.items() if name not in given}
+    derived = {name: default for name, default in rest.items() if _refers(default)}
+    scope |= {name: default for name, default in rest.items() if name not in derived}
+    for name, default in derived.items():
+        scope[name] = fill(default, scope, (*at, name), problems)
+    return scope
+
+
+def _refers(tree: Any) -> bool:
+    """Whether there is a `$` anywhere in the tree."""
+    if isinstance(tree, str):
+        return "$" in tree
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return any(_refers(part) for part in parts)

@@ -1,0 +1,186 @@
+"""What a network's training and inference hold in memory, counted in closed form. No torch.
+
+In training, autograd keeps for the backward pass what each layer's gradient needs (`kept`): the input of whatever has
+weights, the output of a ReLU, the mask of a dropout. What a kernel, the loss or the gradients of maps need while they
+are computed is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from searchspace.core import (
+    Auxiliary,
+    Dropout,
+    Network,
+    Node,
+    Norm,
+    Parallel,
+    Primitive,
+    Prototypes,
+    Select,
+    Sequence,
+    Within,
+)
+from searchspace.cost import Layer, trace
+from searchspace.kept import ALIASES, Keeper, Tensor
+from searchspace.problems import nearest
+
+OPTIMIZERS: Mapping[str, int] = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "adamw": 2}
+"""Numbers that an optimizer remembers for each weight: none, the momentum, or the first and second moment."""
+INDEX_BYTES = 8
+
+
+class Row(NamedTuple):
+    """The bytes that the backward pass keeps from the layer `name` on: those that no layer before it kept already."""
+
+    name: str
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes for a batch. `rows` has one entry per layer of `trace`; they sum to `saved_activations`.
+
+    `buffers` are running statistics, fixed patterns and the like; `pooling_indices` are a part of
+    `saved_activations`. `inference_peak` is the largest sum of maps alive at one time: a layer's input and output, and
+    what another branch or a merge still waits for.
+    """
+
+    weights: int
+    buffers: int
+    gradients: int
+    optimizer_state: int
+    saved_activations: int
+    pooling_indices: int
+    inference_peak: int
+    rows: tuple[Row, ...]
+
+    @property
+    def train_bytes(self) -> int:
+        """All that is held when the backward pass starts, and the gradients of the weights."""
+        return self.weights + self.buffers + self.gradients + self.optimizer_state + self.saved_activations
+
+    @property
+    def infer_bytes(self) -> int:
+        """All that is held at the inference's peak."""
+        return self.weights + self.buffers + self.inference_peak
+
+
+def memory(network: Network, batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4) -> Memory:
+    """The memory for batches of `batch` examples with numbers of `value_bytes`."""
+    return of_trace(network, trace(network), batch, optimizer, value_bytes)
+
+
+def of_trace(
+    network: Network, layers: tuple[Layer, ...], batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4
+) -> Memory:
+    """The same, for a network whose layers are traced already."""
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer: unknown {optimizer!r}{nearest(optimizer, OPTIMIZERS)}")
+    weights = value_bytes * sum(layer.params for layer in layers)
+    rows, indices = saved(network, layers, batch, value_bytes)
+    return Memory(
+        weights,
+        sum(_buffers(layer, value_bytes) for layer in layers),
+        weights,
+        OPTIMIZERS[optimizer] * weights,
+        sum(row.saved for row in rows),
+        indices * batch * INDEX_BYTES,
+        batch * _peak(network, layers, value_bytes),
+        rows,
+    )
+
+
+def saved(network: Network, layers: tuple[Layer, ...], batch: int, value_bytes: int) -> tuple[tuple[Row, ...], int]:
+    """What the backward pass keeps, layer by layer, and how many pooling indices are among it per example."""
+    keeper = Keeper(iter(layers))
+    keeper.walk(network.root, Tensor(prod(network.input), False))
+    rows, places = [], 0
+    for layer in layers:
+        found = keeper.kept.get(layer.name)
+        if not found:
+            rows.append(Row(layer.name, 0))
+            continue
+        tensors, values, indices, flags, fixed = found
+        for tensor in tensors:
+            values += tensor.values
+        places += indices
+        size = value_bytes * (batch * values + fixed) + batch * (INDEX_BYTES * indices + flags)
+        rows.append(Row(layer.name, size))
+    return tuple(rows), places
+
+
+def _peak(network: Network, layers: tuple[Layer, ...], value_bytes: int) -> int:
+    """The bytes for one example: sizes of tensors are bytes here."""
+    walk = _Peak(iter([layer for layer in layers if not layer.side]), value_bytes)
+    walk.pass_through(network.root, Tensor(value_bytes * prod(network.input), False), ())
+    return walk.peak
+
+
+class _Peak:
+    """An inference pass: the most that is alive at one time, every tensor let go once its last reader is done."""
+
+    def __init__(self, layers: Iterator[Layer], value_bytes: int) -> None:
+        self.layers = layers
+        self.value_bytes = value_bytes
+        self.peak = 0
+
+    def pass_through(self, node: Node, x: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        """What `node` makes of `x`, while the tensors `held` wait for others."""
+        match node:
+            case Sequence():
+                for _, child in node.items:
+                    x = self.pass_through(child, x, held)
+                return x
+            case Parallel():
+                return self._parallel(node, x, held)
+            case Within():
+                return self._within(node, x, held)
+            case Auxiliary():
+                next(self.layers)
+                return x
+        return self._leaf(node, x, held)
+
+    def _leaf(self, node: Primitive, x: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        layer = next(self.layers)
+        return x if isinstance(node, (*ALIASES, Dropout)) else self._made(layer, (*held, x))
+
+    def _parallel(self, node: Parallel, x: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        """All branches but the last must leave their input as it is."""
+        ends: list[Tensor] = []
+        for _, branch in node.branches[:-1]:
+            ends.append(self.pass_through(branch, x, (*held, *ends, x)))
+        ends.append(self.pass_through(node.branches[-1][1], x, (*held, *ends)))
+        layer = next(self.layers)
+        alone = len(ends) == 1 and node.merge != "concat"
+        return ends[0] if alone else self._made(layer, (*held, *ends))
+
+    def _within(self, node: Within, x: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        """The places of the maxima wait for the body."""
+        layer = next(self.layers)
+        places = Tensor(INDEX_BYTES * prod(layer.out_shape), False)
+        pooled = self._made(layer, (*held, x, places))
+        inner = self.pass_through(node.body, pooled, (*held, places))
+        return self._made(next(self.layers), (*held, places, inner))
+
+    def _made(self, layer: Layer, alive: tuple[Tensor, ...]) -> Tensor:
+        y = Tensor(self.value_bytes * prod(layer.out_shape), False)
+        sizes = {id(tensor): tensor.values for tensor in (*alive, y)}
+        self.peak = max(self.peak, sum(sizes.values()))
+        return y
+
+
+def _buffers(layer: Layer, value_bytes: int) -> int:
+    """Running mean and variance with their counter, fixed patterns, the channels of a selection."""
+    match layer.node:
+        case Norm(kind="batch"):
+            return 2 * value_bytes * layer.in_shape[0] + INDEX_BYTES
+        case Prototypes():
+            return value_bytes * layer.in_shape[0] * layer.node.out
+        case Select():
+            return INDEX_BYTES * len(layer.node.channels)
+    return 0

@@ -1,0 +1,44 @@
+"""`archstudy init`: a first study file, and beside it the schema that editors complete and check it with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from studies.cli import DONE
+from studies.errors import Conflict
+
+SCHEMA = "archstudy.schema.json"
+KINDS = {"design": "depth-width-filter.yaml", "search": "search-digits.yaml"}
+"""The example that each kind of study starts from."""
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Write the study and the schema; a file that is there already is never touched."""
+    from studies.schema import study_schema
+
+    path = Path(arguments.file)
+    if path.exists():
+        raise Conflict(f"{path} is there already; give another name: archstudy init OTHER.yaml")
+    text = started(arguments.kind, path.stem, arguments.data)
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first, or give a path in one that is there")
+    path.write_text(text, encoding="utf-8")
+    schema = path.with_name(SCHEMA)
+    schema.write_text(json.dumps(study_schema(), indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps({"study": str(path), "schema": str(schema)}))
+    else:
+        print(f"wrote {path} and {schema}; next: archstudy validate {path}, then plan, then run")
+    return DONE
+
+
+def started(kind: str, name: str, data: str | None) -> str:
+    """The example of that kind with its name, and its data where given, exchanged."""
+    text = files("studies").joinpath("examples", KINDS[kind]).read_text(encoding="utf-8")
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "study"
+    text = re.sub(r"(?m)^name: .*$", f"name: {safe}", text)
+    return text if data is None else re.sub(r"(?m)^data: .*$", f"data: {{source: {json.dumps(data)}}}", text)

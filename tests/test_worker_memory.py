@@ -1,0 +1,115 @@
+"""Memory as torch has it: what autograd keeps, buffers, gradients and the optimizer's state, to the byte."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from blueprints import Dice
+from test_worker_layers import SIZES, anywhere, features, maps
+from torch import Tensor, nn
+
+from searchspace.blueprint import Blueprint
+from searchspace.core import Conv, Linear, Local, Network, Node, Sequence, Shape
+from searchspace.cost import Infeasible, cost, trace
+from searchspace.lower import realized
+from searchspace.memory import OPTIMIZERS, memory
+from worker import build
+
+BATCH = 3
+OPTIMIZER = {
+    "sgd": torch.optim.SGD,
+    "sgd_momentum": lambda weights: torch.optim.SGD(weights, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def forward(model: nn.Module, shape: Shape) -> tuple[Tensor, int]:
+    """The outputs for a batch, and the bytes of all storages that autograd keeps besides weights and buffers."""
+    known = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
+    kept: dict[int, Tensor] = {}
+
+    def keep(value: Tensor) -> Tensor:
+        kept[value.untyped_storage().data_ptr()] = value
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        outputs = model(torch.randn(BATCH, *shape))
+    return outputs, sum(value.untyped_storage().nbytes() for place, value in kept.items() if place not in known)
+
+
+def bare(node: Node, shape: Shape) -> Network:
+    """The node alone: no gradient flows back to its input."""
+    return Network(shape, Sequence((("it", node),)))
+
+
+def inside(node: Node, shape: Shape) -> Network:
+    """The node after a layer that learns."""
+    n = len(shape) - 1
+    ones, none = (1,) * n, ((0, 0),) * n
+    before = Conv(shape[0], ones, ones, none, ones) if n else Linear(shape[0])
+    return Network(shape, Sequence((("before", before), ("it", node))))
+
+
+def every_case() -> Iterator[Any]:
+    for n in range(4):
+        for name, node in (*anywhere(n), *(maps(n) if n else features())):
+            yield pytest.param(node, (4, *SIZES[:n]), id=f"{n}-{name}")
+
+
+def random_networks(count: int) -> Iterator[Network]:
+    seed = 0
+    while count:
+        dice, seed = Dice(seed), seed + 1
+        try:
+            network = realized(Blueprint.model_validate(dice.blueprint()), dice.shape(), 5)
+        except (Infeasible, ValueError):
+            continue
+        # Without shared filters, torch lays the map out in another order, which some later layers copy.
+        if not any(isinstance(layer.node, Local) for layer in trace(network)) and cost(network).params:
+            count -= 1
+            yield network
+
+
+@pytest.mark.parametrize(("node", "shape"), [*every_case()])
+@pytest.mark.parametrize("place", [bare, inside])
+def test_every_layer_keeps_what_is_counted(place: Any, node: Node, shape: Shape) -> None:
+    network = place(node, shape)
+    counted = memory(network, BATCH)
+    _, kept = forward(build.module(network).train(), shape)
+    assert counted.saved_activations == kept == sum(row.saved for row in counted.rows)
+    assert [row.name for row in counted.rows] == [layer.name for layer in trace(network)]
+
+
+def test_whole_networks_keep_what_is_counted() -> None:
+    """Tensors shared between layers and branches are kept once."""
+    for network in random_networks(150):
+        model = build.module(network).train()
+        _, kept = forward(model, network.input)
+        counted = memory(network, BATCH)
+        assert counted.saved_activations == kept
+        assert counted.weights == counted.gradients == sum(value.nbytes for value in model.parameters())
+        assert counted.buffers == sum(value.nbytes for value in model.buffers())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_remember_what_is_counted(name: str) -> None:
+    """Besides Adam's counter of steps, one number for each tensor."""
+    network = next(random_networks(1))
+    model = build.module(network)
+    optimizer = OPTIMIZER[name](model.parameters())  # type: ignore[operator]
+    for weights in model.parameters():
+        weights.grad = torch.ones_like(weights)
+    optimizer.step()
+    states = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
+    held = sum(value.nbytes for value in states if isinstance(value, Tensor))
+    assert memory(network, BATCH, name).optimizer_state == held
