@@ -16,12 +16,11 @@ import torch
 from support.sides import machine, table
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchspace import zoo_files
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Cost, cost
-from searchspace.expand import expand
 from searchspace.lower import lower
+from searchspace.zoo import files, networks
 from worker.build import made
 from worker.calls import calls
 
@@ -50,8 +49,8 @@ def cases() -> dict[str, tuple[Blueprint, tuple[int, ...], int]]:
     """Blueprints with their input and outputs."""
     found = {"10 layers, 3x32x32": (Blueprint.model_validate(TEN), (3, 32, 32), 10)}
     for name in NAMES:
-        card = zoo_files.card(name)
-        found[name] = Blueprint.model_validate(expand({"zoo": name}, {}).tree), card.input, card.classes
+        card = files.card(name)
+        found[name] = networks.blueprint(name), card.input, card.classes
     return found
 
 

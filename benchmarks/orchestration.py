@@ -105,7 +105,7 @@ def ours(trials: int, parallel: int) -> Figures:
 
 def study(trials: int, parallel: int) -> str:
     """The digits search of `studies/examples` without its constraints and pruner, for one epoch (JSON is YAML)."""
-    from searchspace import yamlio
+    from searchspace.language import yamlio
 
     tree = yamlio.read(ROOT / "studies/examples/search-digits.yaml").data
     tree["name"] = "nothing"

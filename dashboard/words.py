@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from searchspace.units import human
+from searchspace.language.units import human
 from studies.screens import assignment
 from studies.verdict import as_text
 

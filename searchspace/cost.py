@@ -60,15 +60,15 @@ class Cost:
     activations: int
     field: int
     depth: int
-    train_macs: int
-    units: int
-    connections: int
-    indices: int
-    stride: float
-    padding: float
+    train_macs: int = 0
+    units: int = 0
+    connections: int = 0
+    indices: int = 0
+    stride: float = 1
+    padding: float = 0
 
 
-COUNTED = ("params", "macs", "activations", "train_macs", "units")
+COUNTED = ("params", "macs", "activations")
 """The costs that constraints, objectives and matches may name."""
 
 

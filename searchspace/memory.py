@@ -27,7 +27,7 @@ from searchspace.core import (
 )
 from searchspace.cost import Layer, trace
 from searchspace.kept import ALIASES, Keeper, Tensor
-from searchspace.problems import nearest
+from searchspace.language.problems import nearest
 
 OPTIMIZERS: Mapping[str, int] = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "adamw": 2}
 """Numbers that an optimizer remembers for each weight: none, the momentum, or the first and second moment."""

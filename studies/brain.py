@@ -18,8 +18,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from searchspace.space import Assignment, SearchSpace
-from searchspace.variables import Choice, Domain, IntRange
+from searchspace.language.space import Assignment, SearchSpace
+from searchspace.language.variables import Choice, Domain, IntRange
 from studies.seeds import derive
 from studies.spec import SearchSpec
 

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from searchspace.blueprint import Blueprint
-from searchspace.constraints import Violation, parse, violations
+from searchspace.canonical import fingerprint
 from searchspace.core import Network
-from searchspace.cost import Cost, Infeasible, cost
-from searchspace.lower import checked, lower
-from searchspace.origins import Expanded
-from searchspace.problems import Path, Problem, SpecError
-from searchspace.sentences import problems
-from searchspace.space import Assignment, SearchSpace
+from searchspace.cost import Cost, Infeasible
+from searchspace.language.constraints import Violation, parse, violations
+from searchspace.language.origins import Expanded
+from searchspace.language.problems import Path, Problem, SpecError
+from searchspace.language.sentences import problems
+from searchspace.language.space import Assignment, SearchSpace
+from searchspace.lower import counted, realized
 from studies.fingerprint import digest
 from studies.spec import StudySpec
 from worker import datasource
@@ -41,7 +42,7 @@ class Study:
 class Candidate:
     """One filled-in blueprint and recipe. `network` and `cost` are None where no such network can exist.
 
-    `excess` says by how much each constraint is broken (see `searchspace.constraints`); 1.0 for a network that
+    `excess` says by how much each constraint is broken (see `searchspace.language.constraints`); 1.0 for a network that
     cannot exist. Empty means feasible.
     """
 
@@ -118,7 +119,7 @@ def network_of(study: Study, assignment: Assignment) -> Network:
     """The network of an assignment; `Impossible` if it cannot exist."""
     blueprint, _, expanded = _filled(study.space, assignment, study.spec.task)
     try:
-        return checked(lower(blueprint, study.facts.shape, study.facts.outputs))
+        return realized(blueprint, study.facts.shape, study.facts.outputs)
     except Infeasible as error:
         raise Impossible(error, expanded) from None
 
@@ -138,18 +139,22 @@ def candidate(study: Study, assignment: Assignment) -> Candidate:
     blueprint, recipe = filled(study.space, assignment, study.spec.task)
     plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json"))
     try:
-        network = checked(lower(blueprint, study.facts.shape, study.facts.outputs))
-        counted = cost(network)
+        network, total = counted(blueprint, study.facts.shape, study.facts.outputs)
     except Infeasible as error:
         return Candidate(assignment, *plain, None, None, (Violation(error.where, str(error), 1.0),))
     rules = parse(study.spec.search.constraints) if study.spec.search else ()
-    return Candidate(assignment, *plain, network, counted, violations(counted, rules))
+    return Candidate(assignment, *plain, network, total, violations(total, rules))
 
 
 def key(study: Study, candidate: Candidate, seed: int) -> str:
     """The identity of a training: same network, recipe, data, task and seed, same result."""
     data = datasource.identity(study.tree["data"])
-    return digest([candidate.blueprint, candidate.recipe, data, study.spec.task, seed])
+    network = fingerprint(candidate.network) if candidate.network else candidate.blueprint
+    return digest([network, candidate.recipe, data, study.spec.task, seed])
+
+
+FURTHER = ("field", "depth", "train_macs", "units")
+"""The costs that have no column of their own."""
 
 
 def described(proposal: Candidate) -> dict[str, Any]:
@@ -162,5 +167,5 @@ def described(proposal: Candidate) -> dict[str, Any]:
         "params": cost and cost.params,
         "macs": cost and cost.macs,
         "activations": cost and cost.activations,
-        "costs": cost and {"field": cost.field, "depth": cost.depth},
+        "costs": cost and {name: getattr(cost, name) for name in FURTHER},
     }

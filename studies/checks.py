@@ -8,10 +8,10 @@ from math import prod
 from typing import Any
 
 from searchspace.cost import COUNTED
-from searchspace.expressions import names
-from searchspace.problems import Path, Problem, nearest
-from searchspace.space import SearchSpace, texts
-from searchspace.variables import FloatRange, IntRange, levels, probes
+from searchspace.language.expressions import names
+from searchspace.language.problems import Path, Problem, nearest
+from searchspace.language.space import SearchSpace, texts
+from searchspace.language.variables import FloatRange, IntRange, levels, probes
 from studies.spec import TEMPLATES, DesignSpec, StudySpec
 from studies.templates import template_problems
 from worker import metrics

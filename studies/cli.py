@@ -30,7 +30,7 @@ STUDY = option("study", help="the study's name")
 
 COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
     "init": (
-        "studies.starting:init",
+        "studies.commands.starting:init",
         "a first study file, with the schema that editors check it by",
         (
             option("file", nargs="?", default="study.yaml", help="the file to write (default: study.yaml)"),
@@ -39,10 +39,14 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
             JSON,
         ),
     ),
-    "validate": ("studies.commands:validate", "check a study file; every mistake with its line", (FILE, JSON)),
-    "plan": ("studies.commands:plan", "what a study will train and what that costs, before it runs", (FILE, JSON)),
+    "validate": ("studies.commands.reading:validate", "check a study file; every mistake with its line", (FILE, JSON)),
+    "plan": (
+        "studies.commands.reading:plan",
+        "what a study will train and what that costs, before it runs",
+        (FILE, JSON),
+    ),
     "run": (
-        "studies.commands_run:run",
+        "studies.commands.running:run",
         "run a study on this machine, or go on with it",
         (
             FILE,
@@ -51,14 +55,14 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
             JSON,
         ),
     ),
-    "list": ("studies.commands:list_studies", "every study in the store", (JSON,)),
+    "list": ("studies.commands.reading:list_studies", "every study in the store", (JSON,)),
     "show": (
-        "studies.commands:show",
+        "studies.commands.reading:show",
         "a study's trials and its winner or verdict",
         (STUDY, option("--trial", type=int, help="one trial, with its epochs and layers"), JSON),
     ),
     "export": (
-        "studies.commands_run:export",
+        "studies.commands.running:export",
         "a network to take home: plain PyTorch, weights, card",
         (
             STUDY,
@@ -68,20 +72,32 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         ),
     ),
     "describe": (
-        "studies.commands:describe",
-        "a network's layers and costs: of a study file, or of one trial of a study",
+        "studies.commands.describing:describe",
+        "a network in a figure, its layers, costs, and advice; `describe zoo` lists the published ones",
         (
-            option("what", help="a study's YAML file, a blueprint's YAML file, or a study's name"),
+            option("what", help="zoo:NAME, a study's or a blueprint's YAML file, a study's name, or just zoo"),
             option("--trial", type=int, help="which trial of the study"),
-            option("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable's value"),
-            option("--input", default="1x8x8", help="channels x height x width for a bare blueprint"),
-            option("--outputs", type=int, default=10, help="classes or targets for a bare blueprint"),
+            option(
+                "--set",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a variable's value, or a parameter of zoo:NAME such as width=0.5",
+            ),
+            option("--input", help="channels x height x width of a blueprint (default: the published, or 1x8x8)"),
+            option("--outputs", type=int, help="classes or targets of a blueprint (default: the published, or 10)"),
+            option("--batch", type=int, help="the batch size for the memory and the advice"),
+            option("--layers", action="store_true", help="list every layer, however many there are"),
+            option("--svg", metavar="FILE", help="write the figure"),
+            option("--volumes", metavar="FILE", help="write the maps as boxes, as papers draw them (SVG)"),
+            option("--html", metavar="FILE", help="write a page with figures and layers, to be read offline"),
+            option("--source", metavar="FILE", help="write the network as plain PyTorch"),
             JSON,
         ),
     ),
-    "schema": ("studies.commands:schema", "the JSON schema of a study file, for editors", ()),
+    "schema": ("studies.commands.reading:schema", "the JSON schema of a study file, for editors", ()),
     "dashboard": (
-        "studies.commands_run:dashboard",
+        "studies.commands.running:dashboard",
         "show the store in a browser",
         (
             option("--port", type=int, default=8501),
@@ -89,13 +105,13 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         ),
     ),
     "db": (
-        "studies.commands:db",
+        "studies.commands.reading:db",
         "create the store's schema or bring it up to date",
         (option("verb", choices=["upgrade"]),),
     ),
-    "doctor": ("studies.doctor:doctor", "check this installation and the store", (JSON,)),
+    "doctor": ("studies.commands.doctor:doctor", "check this installation and the store", (JSON,)),
     "demo": (
-        "studies.commands_run:demo",
+        "studies.commands.running:demo",
         "a small search on handwritten digits, from nothing to an exported network",
         (option("--folder", default="demo", help="where its store and bundle lie"),),
     ),
@@ -147,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def explained(error: Exception) -> tuple[int, str]:
     """An error as an exit code and what the user reads."""
-    from searchspace.problems import SpecError
+    from searchspace.language.problems import SpecError
     from studies.errors import Conflict, NotFound
     from studies.store import LeaseHeld, LeaseLost, StoreError
 

@@ -9,11 +9,11 @@ from itertools import product
 from typing import Any
 
 from searchspace.cost import Cost, Infeasible, cost
+from searchspace.language.problems import Path
+from searchspace.language.space import Assignment
+from searchspace.language.units import human, percent
+from searchspace.language.variables import IntRange, levels, probes
 from searchspace.match import solve
-from searchspace.problems import Path
-from searchspace.space import Assignment
-from searchspace.units import human, percent
-from searchspace.variables import IntRange, levels, probes
 from studies.candidate import Study, candidate, described, key, network_of, place
 from studies.seeds import derive
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from searchspace.blueprint import Blueprint
 from searchspace.cost import cost
+from searchspace.language.yamldump import dump
 from searchspace.lower import lower
-from searchspace.yamldump import dump
 from studies import screens
 from studies.candidate import Study
 from studies.errors import NotFound

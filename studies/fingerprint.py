@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from searchspace.problems import Path, dotted
+from searchspace.language.problems import Path, dotted
 from worker import datasource
 
 FREE = ("about", "budget", "confirm", "resources", "apiVersion", "kind", "name")

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from searchspace import yamlio
-from searchspace.problems import FieldError, Problem, SpecError, dotted
-from searchspace.problems import Path as Where
-from searchspace.sentences import at_keys, problems
-from searchspace.space import Assignment, SearchSpace, search_space, survey
+from searchspace.language import yamlio
+from searchspace.language.problems import FieldError, Problem, SpecError, dotted
+from searchspace.language.problems import Path as Where
+from searchspace.language.sentences import at_keys, problems
+from searchspace.language.space import Assignment, SearchSpace, search_space, survey
 from studies.candidate import Impossible, Study, network_of
 from studies.checks import checks
 from studies.design import every_cell

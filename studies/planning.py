@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from searchspace.variables import sample
+from searchspace.language.variables import sample
 from studies import design
 from studies.candidate import Candidate, Study, candidate
 from studies.seeds import derive

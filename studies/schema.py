@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from searchspace.blueprint import FIELDS, WORDS, Blueprint
-from searchspace.patterns import RegNet
+from searchspace.language.patterns import RegNet
 from studies.spec import StudySpec
 from worker.recipe import Recipe
 

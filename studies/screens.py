@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from searchspace.core import Network
-from searchspace.cost import cost, trace
-from searchspace.units import human, percent
+from searchspace.language.units import human, percent
 from studies import analysis
 from studies.candidate import Study
 from studies.verdict import as_text, verdict
@@ -249,37 +247,6 @@ def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str
 def metric(value: Any, name: str) -> str:
     """One measured value; what is not a number stands as it is, and nothing for what was not measured."""
     return as_text(value, name) if isinstance(value, int | float) else str("" if value is None else value)
-
-
-def network_facts(net: Network) -> dict[str, Any]:
-    """A network's totals and layers, plain."""
-    total = cost(net)
-    layers = [
-        {"name": one.name, "kind": type(one.node).__name__, "in": one.in_shape, "out": one.out_shape}
-        | {
-            "params": one.params,
-            "macs": one.macs,
-            "activations": one.activations,
-            "field": one.field,
-            "stride": one.stride,
-        }
-        for one in trace(net)
-    ]
-    totals = {name: getattr(total, name) for name in (*_COUNTS, "field", "depth")}
-    return {**totals, "input": net.input, "layers": layers}
-
-
-def network(net: Network) -> list[str]:
-    """The layer table."""
-    facts = network_facts(net)
-    rows = [
-        [one["name"], one["kind"], "x".join(map(str, one["out"])), one["params"] or "", one["macs"] or ""]
-        + ["x".join(map(str, one["field"]))]
-        for one in facts["layers"]
-    ]
-    total = f"{facts['params']:,} params, {facts['macs']:,} MACs, {facts['activations']:,} activations"
-    total += f", receptive field {facts['field']}"
-    return [*table(["layer", "kind", "output", "params", "macs", "field"], rows), "", total]
 
 
 def _count(value: Any) -> str | None:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from searchspace.blueprint import Spec
-from searchspace.problems import FieldError, shown
-from searchspace.units import bound, fraction, quantity
+from searchspace.language.problems import FieldError, shown
+from searchspace.language.units import bound, fraction, quantity
 from worker.datasource import DataSpec
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from searchspace.expressions import names
-from searchspace.problems import Path, Problem, SpecError
-from searchspace.space import Assignment, SearchSpace
-from searchspace.variables import Choice, Variable, probes, sample
+from searchspace.language.expressions import names
+from searchspace.language.problems import Path, Problem, SpecError
+from searchspace.language.space import Assignment, SearchSpace
+from searchspace.language.variables import Choice, Variable, probes, sample
 from studies.candidate import filled
 
 DRAWN = 100

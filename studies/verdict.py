@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from searchspace.units import human, percent
+from searchspace.language.units import human, percent
 from studies.analysis import ALPHA, CellResult, Contrast, contrasts, image_error, seeds_needed, spread
 from studies.spec import StudySpec
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from searchspace.constraints import Constraint, Violation, parse, violations
 from searchspace.cost import Cost
+from searchspace.language.constraints import Constraint, Violation, parse, violations
 
 COST = Cost(params=90_000, macs=1_500_000, activations=4_000, field=7, depth=3)
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from searchspace.blueprint import Blueprint
-from searchspace.expand import attempt, expand
-from searchspace.expressions import substitute
-from searchspace.origins import Expanded, Origin
-from searchspace.problems import UNKNOWN, Problem, SpecError
-from searchspace.yamlio import load as parsed
+from searchspace.language.expand import attempt, expand
+from searchspace.language.expressions import substitute
+from searchspace.language.origins import Expanded, Origin
+from searchspace.language.problems import UNKNOWN, Problem, SpecError
+from searchspace.language.yamlio import load as parsed
 from studies.candidate import Study, candidate, described, network_of
 from studies.cli import main
 from studies.design import every_cell, trial_row
@@ -358,7 +358,7 @@ def told(text: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     """What `archstudy describe` says of a blueprint that it refuses."""
     monkeypatch.chdir(folder)
     Path("s.yaml").write_text(text)
-    assert main(["describe", "s.yaml"]) == 3
+    assert main(["describe", "s.yaml", "--input", "1x8x8"]) == 3
     return capsys.readouterr().err.splitlines()
 
 

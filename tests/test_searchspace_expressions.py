@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from searchspace.expressions import UndefinedVariable, evaluate, names, order, substitute
-from searchspace.problems import SpecError
+from searchspace.language.expressions import UndefinedVariable, evaluate, names, order, substitute
+from searchspace.language.problems import SpecError
 
 VALUES = {"depth": 4, "width": 24, "rate": 0.5, "zero": 0, "block": "plain", "norm": {"kind": "batch"}, "log": True}
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from searchspace.expand import expand
-from searchspace.patterns import RegNet, regnet
-from searchspace.problems import SpecError
+from searchspace.language.expand import expand
+from searchspace.language.patterns import RegNet, regnet
+from searchspace.language.problems import SpecError
 
 PUBLISHED: dict[str, tuple[tuple[int, float, float, int, int], list[int], list[int]]] = {
     "200MF": ((24, 36.44, 2.49, 13, 8), [24, 56, 152, 368], [1, 1, 4, 7]),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from searchspace.plugins import find, plug_in
+from searchspace.language.plugins import find, plug_in
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "plugin-example"

@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field, ValidationError, model_validator
 
 from searchspace.blueprint import Blueprint, Spec
-from searchspace.problems import UNKNOWN, FieldError, nearest, shown
-from searchspace.sentences import problems
+from searchspace.language.problems import UNKNOWN, FieldError, nearest, shown
+from searchspace.language.sentences import problems
 
 
 class Cat(Spec):

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from searchspace.problems import UNKNOWN, SpecError
-from searchspace.space import search_space, survey, texts
-from searchspace.variables import Choice, IntRange, Variable
+from searchspace.language.problems import UNKNOWN, SpecError
+from searchspace.language.space import search_space, survey, texts
+from searchspace.language.variables import Choice, IntRange, Variable
 
 TEMPLATES: dict[str, Any] = {"blueprint": {"stages": [{"width": "$wide", "kernel": {"choice": [3, 5]}}]}, "recipe": {}}
 DECLARED: dict[str, Any] = {"wide": "2 * $width", "width": {"int": [4, 64]}, "four": 4}

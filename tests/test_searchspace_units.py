@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from searchspace.units import bound, fraction, human, quantity
+from searchspace.language.units import bound, fraction, human, quantity
 
 QUANTITIES = [
     ("2M", 2_000_000), ("1.5k", 1500), ("1.1M", 1_100_000), ("3G", 3 * 10**9), ("1T", 10**12), (60000, 60000),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from searchspace.problems import SpecError
-from searchspace.variables import Choice, FloatRange, IntRange, is_domain, levels, parse_domain, probes, sample
+from searchspace.language.problems import SpecError
+from searchspace.language.variables import Choice, FloatRange, IntRange, is_domain, levels, parse_domain, probes, sample
 
 DOMAINS: list[tuple[Any, Any]] = [
     ({"choice": [3, 5]}, Choice((3, 5))),

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from searchspace import yamlio
-from searchspace.problems import Problem, SpecError
-from searchspace.yamldump import dump
-from searchspace.yamlio import load, locate, placed, read
+from searchspace.language import yamlio
+from searchspace.language.problems import Problem, SpecError
+from searchspace.language.yamldump import dump
+from searchspace.language.yamlio import load, locate, placed, read
 
 EXAMPLES = sorted((pathlib.Path(__file__).parent.parent / "studies" / "examples").glob("*.yaml"))
 

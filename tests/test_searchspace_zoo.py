@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from searchspace import core, yamlio, zoo
+from searchspace import core
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Infeasible, Layer, cost, trace
+from searchspace.language import yamlio
+from searchspace.language.scaling import divisible
+from searchspace.language.units import fraction
 from searchspace.lower import lower, realized
-from searchspace.scaling import divisible
-from searchspace.units import fraction
+from searchspace.zoo import files as zoo
+from searchspace.zoo import networks
 
 FOLDER = Path(str(files("searchspace"))) / "zoo"
 FAMILIES = sorted(FOLDER.glob("*.yaml"))
@@ -103,7 +106,7 @@ UNSCALABLE = ("lenet5_1998", "efficientnet_b0")
 @cache
 def network(name: str) -> Network:
     card = zoo.card(name)
-    return lower(Blueprint.model_validate(zoo.blueprint(name)), card.input, card.classes)
+    return lower(networks.blueprint(name), card.input, card.classes)
 
 
 def table(text: str) -> list[tuple[str, str]]:
@@ -196,7 +199,7 @@ def test_alexnet_of_2012_has_about_650_000_units() -> None:
 
 
 def test_vgg_as_convolutions_takes_larger_images() -> None:
-    blueprint = Blueprint.model_validate(zoo.blueprint("vgg16_conv"))
+    blueprint = networks.blueprint("vgg16_conv")
     layers = trace(realized(blueprint, (3, 384, 512), 1000))
     assert [layer.out_shape for layer in layers[-2:]] == [(1000, 6, 10), (1000,)]
 
@@ -208,7 +211,7 @@ def test_wide_resnets_have_the_depth_of_their_names(name: str) -> None:
 
 
 def test_a_parameter_may_be_given() -> None:
-    tree = zoo.blueprint("wrn_28_10", dropout=0.3)
+    tree = networks.tree("wrn_28_10", dropout=0.3)
     assert [stage.get("dropout") for stage in tree["stages"]] == [None, 0.3, 0.3, 0.3, None]
 
 
@@ -217,7 +220,7 @@ def test_a_parameter_may_be_given() -> None:
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_network(name: str) -> None:
-    card, tree = zoo.card(name), zoo.blueprint(name)
+    card, tree = zoo.card(name), networks.tree(name)
     assert Blueprint.model_validate(json.loads(json.dumps(tree))) == Blueprint.model_validate(tree)
     if name in MAPS:
         assert trace(network(name))[-1].out_shape == (card.classes, *card.input[1:])
@@ -229,14 +232,14 @@ def test_network(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(zoo.names()) - set(UNSCALABLE)))
 def test_half_the_width_and_other_classes(name: str) -> None:
     card = zoo.card(name)
-    half = lower(Blueprint.model_validate(zoo.blueprint(name, width=0.5, classes=7)), card.input, 7)
+    half = lower(networks.blueprint(name, width=0.5, classes=7), card.input, 7)
     assert trace(half)[-1].out_shape[0] == 7
     assert cost(half).params <= cost(network(name)).params
 
 
 @pytest.mark.parametrize("name", UNSCALABLE)
 def test_channels_by_name_or_by_group_cannot_be_scaled(name: str) -> None:
-    half = lower(Blueprint.model_validate(zoo.blueprint(name, width=0.5)), zoo.card(name).input, zoo.card(name).classes)
+    half = lower(networks.blueprint(name, width=0.5), zoo.card(name).input, zoo.card(name).classes)
     with pytest.raises(Infeasible, match=r"there is no channel|groups"):
         trace(half)
 
@@ -246,8 +249,8 @@ def test_channels_by_name_or_by_group_cannot_be_scaled(name: str) -> None:
 def test_mobilenets_are_the_first_scaled(family: str, factor: float) -> None:
     name = f"{family}_{round(factor * 100):03}"
     if name in zoo.names():
-        assert zoo.blueprint(name) == zoo.blueprint(family, width=factor)
-    assert divisible(32 * factor, 8) == zoo.blueprint(family, width=factor)["stages"][0]["width"]
+        assert networks.tree(name) == networks.tree(family, width=factor)
+    assert divisible(32 * factor, 8) == networks.tree(family, width=factor)["stages"][0]["width"]
 
 
 # --- cards ------------------------------------------------------------------------------------------------------------

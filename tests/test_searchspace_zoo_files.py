@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from searchspace import zoo, zoo_files
-from searchspace.blueprint import Blueprint
 from searchspace.cost import cost
+from searchspace.language.problems import SpecError
+from searchspace.language.scaling import divisible, scaled
+from searchspace.language.yamlio import load
 from searchspace.lower import checked, lower
-from searchspace.problems import SpecError
-from searchspace.scaling import divisible, scaled
-from searchspace.yamlio import load
+from searchspace.zoo import files as zoo
+from searchspace.zoo import networks
 
 
 def tree_of(text: str) -> Any:
@@ -44,7 +44,7 @@ blueprint:
 def test_a_family_file(tmp_path: Path) -> None:
     file = tmp_path / "toy.yaml"
     file.write_text(FAMILY)
-    found = zoo_files.read(file.read_text(), file.name)
+    found = zoo.read(file.read_text(), file.name)
     assert list(found) == ["toy", "toy_large", "toy_other"]
     assert found["toy"].card == zoo.Card(
         "toy", "A toy", "Nobody", 2020, "https://example.org", (1, 8, 8), 10, {"digits": 0.015}, "All of it."
@@ -69,14 +69,14 @@ def test_a_family_file(tmp_path: Path) -> None:
 )
 def test_a_family_file_with_a_mistake(old: str, new: str, line: str) -> None:
     with pytest.raises(SpecError, match=r"^toy\.yaml:") as caught:
-        zoo_files.read(FAMILY.replace(old, new), "toy.yaml")
+        zoo.read(FAMILY.replace(old, new), "toy.yaml")
     assert str(caught.value).startswith(line)
 
 
 def test_a_network_is_found_in_a_study_and_by_its_name() -> None:
     assert {"vgg11", "vgg19_bn"} <= set(zoo.names())
     assert zoo.card("vgg16").errors == {"imagenet_top1": 0.256, "imagenet_top5": 0.081}
-    small = zoo.blueprint("vgg11", width=0.5, repeats=[1, 1, 1, 1, 1], classes=10, head={"pool": "average"})
+    small = networks.tree("vgg11", width=0.5, repeats=[1, 1, 1, 1, 1], classes=10, head={"pool": "average"})
     assert small["head"] == {"pool": "average"}
     assert small["classes"] == 10
     assert [(stage["repeat"], stage["width"]) for stage in small["stages"]] == [
@@ -91,7 +91,7 @@ def test_a_network_is_found_in_a_study_and_by_its_name() -> None:
     [("vgg11", 132_863_336), ("vgg13_bn", 133_053_736), ("vgg16", 138_357_544), ("vgg19_bn", 143_678_248)],
 )
 def test_vgg_has_the_parameters_of_torchvision(name: str, params: int) -> None:
-    blueprint = Blueprint.model_validate(zoo.blueprint(name))
+    blueprint = networks.blueprint(name)
     assert cost(checked(lower(blueprint, (3, 224, 224), 1000))).params == params
 
 

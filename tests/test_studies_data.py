@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchspace.problems import SpecError
+from searchspace.language.problems import SpecError
 from studies import store
 from studies.errors import Conflict
 from studies.fingerprint import fingerprint

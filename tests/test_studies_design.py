@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from searchspace.problems import SpecError
+from searchspace.language.problems import SpecError
 from studies.candidate import Study
 from studies.design import every_cell, name_of, run_order
 from studies.load import load

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from searchspace.problems import SpecError
+from searchspace.language.problems import SpecError
 from studies.errors import NotFound
 from studies.load import from_tree, load
 
@@ -61,8 +61,8 @@ FOURTEEN: dict[str, tuple[str | bytes, list[str]]] = {
         [r"s.yaml:15:3: design.replicats: unknown field 'replicats', did you mean 'replicates'\?"],
     ),
     "an unknown block": (
-        but(("block: plain", "block: dence")),
-        ["s.yaml:10:15: blueprint.stages.0.block: unknown block 'dence'; known here: plain, residual.*"],
+        but(("block: plain", "block: attention")),
+        ["s.yaml:10:15: blueprint.stages.0.block: unknown block 'attention'; known here: plain, residual.*"],
     ),
     "a pool that does not fit": (
         but(("size: 2", "size: 9")),
@@ -145,7 +145,7 @@ VARIABLES: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "a variable that fits nowhere": (
         but(("kernel: 3", "activation: $depth"), of=SEARCH),
-        [r"s.yaml:10:65: blueprint.stages.0.activation: got 1; write 'relu', .* or 'tanh' \(with depth = 1\)"],
+        [r"s.yaml:10:65: blueprint.stages.0.activation: got 1; write 'relu' or another kind, .* \(with depth = 1\)"],
     ),
     "a mistake that one choice brings": (
         but(
@@ -169,7 +169,10 @@ VARIABLES: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "arithmetic with text": (
         but(("width: $width", "width: $width * $depth"), ("[1, 2]", "[a, b]"), of=SEARCH),
-        [r"s.yaml:10:45: .*width: cannot compute .*: \$depth is 'a'; only numbers can be computed with"],
+        [
+            r"s.yaml:10:30: blueprint.stages.0.repeat: got 'a'; write a whole number \(with depth = 'a'\)",
+            r"s.yaml:10:45: .*width: cannot compute .*: \$depth is 'a'; only numbers can be computed with",
+        ],
     ),
     "half a channel": (
         but(("width: $width", "width: $width / 2"), of=SEARCH),
@@ -347,19 +350,23 @@ OTHERS: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "an unknown block and a misspelt field": (
-        but(("block: plain", "block: dence"), ("kernel: 3", "kernle: 3")),
+        but(("block: plain", "block: residul"), ("kernel: 3", "kernle: 3")),
         [
-            "s.yaml:10:15: blueprint.stages.0.block: unknown block 'dence'; known here: plain, residual.*",
-            r"s.yaml:10:53: blueprint.stages.0.kernle: unknown field 'kernle', did you mean 'kernel'\?",
+            r"s.yaml:10:15: blueprint.stages.0.block: unknown block 'residul', did you mean 'residual'\?",
+            r"s.yaml:10:55: blueprint.stages.0.kernle: unknown field 'kernle', did you mean 'kernel'\?",
         ],
     ),
     "no recipe": (
         but(("recipe: {epochs: 2, optimizer: {kind: sgd, lr: 1e-3}}\n", "")),
         ["s.yaml:1:1: recipe: 'epochs' is missing; add it"],
     ),
-    "text for a mapping": (
-        but(("kernel: 3", "norm: batch")),
-        ["s.yaml:10:59: blueprint.stages.0.norm: got 'batch'; write a mapping with kind, place, groups"],
+    "no such norm": (
+        but(("kernel: 3", "norm: bacth")),
+        ["s.yaml:10:59: blueprint.stages.0.norm: got 'bacth'; write 'batch', 'layer', .* or 'local_response'"],
+    ),
+    "a number for a mapping": (
+        but(("kernel: 3", "norm: 3")),
+        ["s.yaml:10:59: blueprint.stages.0.norm: got 3; write 'batch' or another kind, or a mapping with kind.*"],
     ),
     "stages misspelt": (
         but(("stages:", "stage:")),

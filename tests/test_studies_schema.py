@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from searchspace import yamlio
+from searchspace.language import yamlio
 from studies.schema import study_schema
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "studies/examples").glob("*.yaml"))

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from searchspace.blueprint import Blueprint
-from searchspace.lower import lower
 from studies import screens
 from studies.candidate import Study, candidate, described
 
@@ -125,14 +123,6 @@ def test_one_trial() -> None:
     assert lines[0] == "trial 0 of tiny (search, complete, attempts: 1)"
     assert [line.split() for line in lines[-2:]] == [["1", "50.00", "%", "1.25"], ["2", "nan"]]
     assert screens.trial(None, STUDY, row(reason="why"), [])[-1] == "no epoch yet"  # type: ignore[arg-type]
-
-
-def test_a_network() -> None:
-    stages = [{"block": "plain", "width": 4, "kernel": [1, 3], "pool": {}}]
-    net = lower(Blueprint.model_validate({"stages": stages}), (1, 8, 8), 10)
-    lines = screens.network(net)
-    assert ["stages.0.conv1", "Conv", "4x8x8", "16", "768", "1x3"] in [line.split() for line in lines]
-    assert lines[-1] == "66 params, 808 MACs, 266 activations, receptive field 4"
 
 
 def test_an_empty_store() -> None:

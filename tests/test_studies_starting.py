@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from searchspace import yamlio
+from searchspace.language import yamlio
 from studies.cli import CONFLICT, DONE, FAILED, main
 from studies.load import load
 

@@ -9,12 +9,11 @@ from blueprints import Dice
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from searchspace import zoo_files
 from searchspace.blueprint import Blueprint
 from searchspace.core import Auxiliary, Combinator, Network, Within, leaves
 from searchspace.cost import Infeasible, Layer, cost, trace
-from searchspace.expand import expand
-from searchspace.lower import lower, realized
+from searchspace.lower import realized
+from searchspace.zoo import files, networks
 from worker import build, layers
 
 SEEDS = range(200)
@@ -29,11 +28,6 @@ def drawn(seed: int) -> Network | None:
 
 
 RANDOM = [(seed, net) for seed in SEEDS if (net := drawn(seed)) is not None]
-
-
-def published(name: str) -> Network:
-    card = zoo_files.card(name)
-    return lower(Blueprint.model_validate(expand({"zoo": name}, {}).tree), card.input, card.classes)
 
 
 def by_hand(module: nn.Module, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
@@ -88,9 +82,9 @@ def test_torch_has_the_same_names_shapes_params_and_macs(net: Network) -> None:
     check(net)
 
 
-@pytest.mark.parametrize("name", zoo_files.names())
+@pytest.mark.parametrize("name", files.names())
 def test_every_network_of_the_zoo(name: str) -> None:
-    check(published(name))
+    check(networks.network(name))
 
 
 def test_the_sample_has_the_whole_vocabulary() -> None:

@@ -10,11 +10,11 @@ from test_worker_layers import SIZES, anywhere, features, maps
 from torch import Tensor, nn
 
 from searchspace.blueprint import Blueprint
-from searchspace.core import Conv, Linear, Local, Network, Node, Sequence, Shape
+from searchspace.core import Conv, Linear, Local, Network, Node, Sequence, Shape, Within
 from searchspace.cost import Infeasible, cost, trace
 from searchspace.lower import realized
 from searchspace.memory import OPTIMIZERS, memory
-from worker import build
+from worker import build, layers
 
 BATCH = 3
 OPTIMIZER = {
@@ -106,10 +106,49 @@ def test_optimizers_remember_what_is_counted(name: str) -> None:
     """Besides Adam's counter of steps, one number for each tensor."""
     network = next(random_networks(1))
     model = build.module(network)
-    optimizer = OPTIMIZER[name](model.parameters())  # type: ignore[operator]
+    optimizer = OPTIMIZER[name](model.parameters())
     for weights in model.parameters():
         weights.grad = torch.ones_like(weights)
     optimizer.step()
     states = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
     held = sum(value.nbytes for value in states if isinstance(value, Tensor))
     assert memory(network, BATCH, name).optimizer_state == held
+
+
+def alive_at_most(network: Network) -> int:
+    """The same from a forward pass: the bytes of all storages made and still to be read, at the worst layer."""
+    model, names = build.module(network).eval(), {layer.name for layer in trace(network)}
+    outputs: dict[str, Tensor] = {}
+    steps: list[list[Tensor]] = []
+
+    def seen(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        outputs[name] = output
+        read = [outputs[f"{name}.{key}"] for key, _ in module.named_children()] if branching(module) else inputs
+        steps.extend([[*read, output]] * (name in names and not isinstance(module, layers.Auxiliary)))
+
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda m, x, y, name=name: seen(name, m, x, y))
+    with torch.no_grad():
+        model(torch.zeros(BATCH, *network.input))
+    return most_alive(steps)
+
+
+def branching(module: nn.Module) -> bool:
+    return isinstance(module, layers.Parallel)
+
+
+def most_alive(steps: list[list[Tensor]]) -> int:
+    spans: dict[int, tuple[int, int, int]] = {}
+    for number, step in enumerate(steps):
+        for value in step:
+            storage = value.untyped_storage()
+            first = spans.get(storage.data_ptr(), (number,))[0]
+            spans[storage.data_ptr()] = (first, number, storage.nbytes())
+    alive = [sum(size for first, last, size in spans.values() if first <= n <= last) for n in range(len(steps))]
+    return max(alive)
+
+
+def test_the_peak_of_an_inference() -> None:
+    for network in random_networks(150):
+        if not any(isinstance(layer.node, Within) for layer in trace(network)):
+            assert memory(network, BATCH).inference_peak == alive_at_most(network)

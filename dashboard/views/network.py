@@ -14,8 +14,8 @@ from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import trace
 from searchspace.drawing import svg
+from searchspace.language.units import human
 from searchspace.lower import checked, lower
-from searchspace.units import human
 from studies.load import from_tree
 
 Row = dict[str, Any]

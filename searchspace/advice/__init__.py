@@ -12,7 +12,7 @@ from searchspace.advice.facts import Advice as Advice
 from searchspace.advice.facts import Facts
 from searchspace.core import Network
 from searchspace.cost import Cost, Layer, traced
-from searchspace.problems import nearest
+from searchspace.language.problems import nearest
 
 Rule = Callable[[Facts], Iterator[Advice]]
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import takewhile
+from math import prod
 
 from searchspace.advice.facts import Advice, Facts, by, map_of, named, percent
 from searchspace.core import Flatten, GlobalPool, Linear, Local
+from searchspace.cost import Layer
+from searchspace.language.units import human
 from searchspace.memory import saved
-from searchspace.units import human
 
 NARROW = 16
 """Widths up to this may be odd: there is little to speed up."""
-LEAST_DEPTH = 8
+LEAST_DEPTH = 10
 """Weighted layers that a network needs for its first ones to be few."""
 FIRST = 5
 """One weighted layer in so many counts as one of the first."""
+LEAST_BYTES = 1_000_000
+"""What training keeps of an example, from which on memory bounds the batch."""
 
 
 def heavy_head(facts: Facts) -> Iterator[Advice]:
@@ -38,7 +42,7 @@ def heavy_head(facts: Facts) -> Iterator[Advice]:
 
 def odd_width(facts: Facts) -> Iterator[Advice]:
     """Widths over 16 that are no multiple of 8, but for the output layer's."""
-    found = [layer for layer in facts.weighted[:-1] if _is_odd(layer.out_shape[0]) and prod(layer.out_shape[1:] or (2,)) > 1]
+    found = [layer for layer in facts.weighted[:-1] if _is_odd(layer)]
     if found:
         widths = sorted({layer.out_shape[0] for layer in found})
         nearest = ", ".join(f"{width} -> {max(8, 8 * round(width / 8))}" for width in widths[:3])
@@ -54,8 +58,14 @@ def odd_width(facts: Facts) -> Iterator[Advice]:
         )
 
 
+def _is_odd(layer: Layer) -> bool:
+    """The gates that squeeze a map into one position are left out: they cost next to nothing."""
+    width, gate = layer.out_shape[0], len(layer.out_shape) > 1 and prod(layer.out_shape[1:]) == 1
+    return width > NARROW and width % 8 > 0 and not gate
+
+
 def early_memory(facts: Facts) -> Iterator[Advice]:
-    """The first fifth of the weighted layers keeps more than half of what the backward pass needs."""
+    """The first fifth of 10 and more weighted layers keeps over half of what training must (1 MB and more)."""
     weighted = facts.weighted
     if len(weighted) < LEAST_DEPTH:
         return
@@ -63,7 +73,7 @@ def early_memory(facts: Facts) -> Iterator[Advice]:
     count = len(weighted) // FIRST
     early = sum(row.saved for row in takewhile(lambda row: row.name != weighted[count].name, rows))
     total = sum(row.saved for row in rows)
-    if 2 * early > total:
+    if total >= LEAST_BYTES and 2 * early > total:
         names = tuple(layer.name for layer in weighted[:count])
         yield Advice(
             "early_memory",
@@ -91,7 +101,7 @@ def fixed_input(facts: Facts) -> Iterator[Advice]:
         yield Advice(
             "fixed_input",
             names,
-            f"{found[-1].name} {what} a {reads} map, so that only inputs which end in that size fit, as {size} do",
+            f"{found[-1].name} {what} a map of {reads}, so that only inputs that lead to it fit, as {size} does",
             "Convolutions slide over maps of any size; a layer with a weight for each position does not.",
             "pool globally (head.pool: average), or write a convolutional head",
             "Long, Shelhamer & Darrell 2015, Fully Convolutional Networks, section 3.1",

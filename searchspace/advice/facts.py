@@ -169,11 +169,11 @@ def covers(layer: Layer) -> bool:
 
 
 def named(names: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and 3 more`."""
+    """`a`, `a and b`, `a, b and c`, `a, b and 3 more`."""
     listed = list(names)
-    if len(listed) < 3:
-        return " and ".join(listed)
-    return f"{listed[0]}, {listed[1]} and {len(listed) - 2} more"
+    if len(listed) > 3:
+        return f"{listed[0]}, {listed[1]} and {len(listed) - 2} more"
+    return " and ".join(filter(None, [", ".join(listed[:-1]), *listed[-1:]]))
 
 
 def by(size: Iterable[int]) -> str:

@@ -99,7 +99,7 @@ def large_stride(facts: Facts) -> Iterator[Advice]:
             yield Advice(
                 "large_stride",
                 (layer.name,),
-                f"{layer.name}: a stride of {stride} on a {map_size} map keeps one position in "
+                f"{layer.name}: a stride of {stride} on a map of {map_size} keeps one position in "
                 f"{prod(layer.node.stride)}",
                 "Large steps alias: details finer than the stride turn up as patterns that are not there.",
                 "take strides of 2, in several layers if need be",
@@ -163,7 +163,7 @@ def even_kernel(facts: Facts) -> Iterator[Advice]:
             "even_kernel",
             tuple(found),
             f"{named(found)}: an even kernel whose padding is uneven shifts its map by half a position, in "
-            f"{len(found)} of the layers",
+            f"{len(found)} of {len(facts.weighted)} weighted layers",
             "Asymmetric padding moves features towards a corner, layer by layer.",
             "use an odd kernel",
             "Wu et al. 2019, Convolution with even-sized kernels and symmetric padding",
@@ -181,9 +181,9 @@ def abrupt_shrink(facts: Facts) -> Iterator[Advice]:
         if before != after and not covers(layer) and any(n > 4 * m for n, m in zip(before, after, strict=True)):
             yield _shrinks(
                 (source.name,) if source is layer else (source.name, layer.name),
-                f"{source.name} reads a {by(before)} map, and {layer.name} leaves {by(after)}"
+                f"{source.name} reads a map of {by(before)}, and {layer.name} leaves {by(after)}"
                 if source is not layer
-                else f"{layer.name} turns a {by(before)} map into {by(after)}",
+                else f"{layer.name} turns a map of {by(before)} into {by(after)}",
             )
     yield from _on_one_position(facts)
 
@@ -222,8 +222,8 @@ def uneven_halving(facts: Facts) -> Iterator[Advice]:
         yield Advice(
             "uneven_halving",
             (uneven.name,),
-            f"{uneven.name}: a stride of {stride} does not divide the {side} map that inputs of "
-            f"{by(facts.network.input[1:])} lead to",
+            f"{uneven.name}: a stride of {stride} does not divide the map of {side} that "
+            f"inputs of {by(facts.network.input[1:])} lead to",
             "An uneven map loses its border, or its last windows lie on padding.",
             f"use inputs of {' or '.join(map(by, good))}",
             "CS231n, Convolutional Networks, layer sizing patterns",
@@ -237,9 +237,11 @@ def _first_uneven(layers: Iterable[Layer]) -> Layer | None:
 def _even_sizes(facts: Facts) -> list[Size]:
     """The nearest smaller and larger input without uneven maps: multiples of the total stride, or else any."""
     size = facts.network.input[1:]
-    total = max(int(max(layer.stride)) for layer in facts.strided)
+    total = max(2, *(int(max(layer.stride)) for layer in facts.strided))
     floors, ceilings = tuple(n // total * total for n in size), tuple(-(-n // total) * total for n in size)
-    nearby = [[tuple(n + sign * step for n in size) for step in range(1, min(total, 64))] for sign in (-1, 1)]
+    nearby = [
+        [tuple(n + sign * step for n in size) for step in range(1, min(total, max(size) // 4 + 1))] for sign in (-1, 1)
+    ]
     smaller = next((one for one in (floors, *nearby[0]) if _fits_evenly(facts, one)), None)
     larger = next((one for one in (ceilings, *nearby[1]) if _fits_evenly(facts, one)), None)
     return [one for one in (smaller, larger) if one]
@@ -288,7 +290,7 @@ def only_1x1(facts: Facts) -> Iterator[Advice]:
         yield Advice(
             "only_1x1",
             names,
-            f"{named(names)}: all windows are 1x1, so that no layer sees two neighbouring positions",
+            f"{named(names)}: all windows hold 1 position, so that no layer sees two neighbours",
             "Such a network is the same small perceptron at every position, and blind to how positions are arranged.",
             "give some layers a 3x3 kernel",
             "Lin et al. 2014, Network in Network, section 3.1",

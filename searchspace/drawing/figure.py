@@ -11,7 +11,7 @@ from searchspace.drawing.labels import KEY, times
 from searchspace.drawing.layout import rows
 from searchspace.drawing.marks import COLORS, INK, LEGEND, Mark, Rect, Text, breadth, document
 from searchspace.drawing.pieces import Piece, pieces
-from searchspace.units import human
+from searchspace.language.units import human
 
 ROOM, EDGE, LEAST_WIDTH = 1_180, 16, 620  # a figure wider than this goes on in a second row
 SHAPED = re.compile(r"([/dg])\d+(?:×\d+)*")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from searchspace.drawing.labels import times, widths
 from searchspace.drawing.marks import COLORS, INK, WHITE, Block, Line, Mark, Rect, Text, breadth
 from searchspace.drawing.pieces import Piece, all_names, total
-from searchspace.units import human
+from searchspace.language.units import human
 
 GAP, LINE = 15, 13  # between pieces; height of a line of text
 SPLIT, FRAME, MARGIN = 22, 9, 16  # where a fork splits; around a fold; beside rows that go on below

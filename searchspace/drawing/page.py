@@ -9,7 +9,7 @@ from searchspace.cost import cost
 from searchspace.drawing.figure import svg
 from searchspace.drawing.table import LayerRow, layer_rows
 from searchspace.drawing.volumes import volumes
-from searchspace.units import human
+from searchspace.language.units import human
 
 HEADINGS = {"name": False, "layer": False, "output": False, "params": True, "MACs": True} | {
     "receptive field": False, "stride": False

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from searchspace.expressions import LARGEST
-from searchspace.problems import Path, Problem, SpecError, nearest, shown
+from searchspace.language.expressions import LARGEST
+from searchspace.language.problems import Path, Problem, SpecError, nearest, shown
 
 MAX_LEVELS = 100_000
 """The most values a range of integers may count."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from searchspace.yamlio import resolve
+from searchspace.language.yamlio import resolve
 
 
 def dump(data: Any) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from searchspace import patterns, plugins
-from searchspace.blocks import Block, bound, declared
 from searchspace.blueprint import FIELDS
-from searchspace.expressions import STAGE, fill
-from searchspace.origins import Origin
-from searchspace.problems import UNKNOWN, Path, Problem, SpecError, nearest, shown
+from searchspace.language import patterns, plugins
+from searchspace.language.blocks import Block, bound, declared
+from searchspace.language.expressions import STAGE, fill
+from searchspace.language.origins import Origin
+from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError, nearest, shown
 
 MAX_STAGES = 10_000
 """The most stages of an expanded blueprint, nested ones included."""

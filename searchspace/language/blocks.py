@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from searchspace.expressions import STAGE, fill
-from searchspace.problems import UNKNOWN, Path, Problem, nearest, shown
+from searchspace.language.expressions import STAGE, fill
+from searchspace.language.problems import UNKNOWN, Path, Problem, nearest, shown
 
 FIELDS = ("parameters", "stages")
 TAKEN = ("block", STAGE, "count", "family", "unscaled")

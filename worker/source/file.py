@@ -11,11 +11,11 @@ from typing import Any
 from searchspace.core import Network
 from searchspace.cost import Layer, trace
 from worker import layers
-from worker.blocks import blocks
 from worker.calls import Call, calls
-from worker.calltree import children
 from worker.data import Statistics
-from worker.emit import definition, expression, listed, literal
+from worker.source.blocks import blocks
+from worker.source.calltree import children
+from worker.source.emit import definition, expression, listed, literal
 
 HEADER = '''"""{about}
 
@@ -41,33 +41,46 @@ def load(weights: str | Path = "weights.safetensors") -> nn.Module:
     model.load_state_dict(load_file(weights))
     return model.eval()
 '''
-ALWAYS = {
-    ("pathlib", "Path"),
-    ("typing", "Any"),
-    ("torch", ""),
-    ("safetensors.torch", "load_file"),
-    ("torch", "nn"),
-}
+NETWORK = {("torch", ""), ("torch", "nn")}
+FILE = NETWORK | {("pathlib", "Path"), ("typing", "Any"), ("safetensors.torch", "load_file")}
+"""What is always imported: by a network alone, and by the file of a bundle."""
 RESERVED = {"Path", "Any", "OrderedDict", "build", "load", "preprocess", "load_file", "nn", "torch", "reduce", "pad"}
 
 
 def source(network: Network, statistics: Statistics, labels: tuple[str, ...], about: str) -> str:
     """The text of model.py. `about` is its first sentences: what the network is, what it costs."""
+    definitions = _definitions(network)
+    parts = [
+        HEADER.format(about=_quoted(about), **_shapes(network)),
+        _imports("\n".join(definitions), FILE),
+        _constants(network, statistics, labels),
+        *(f"\n{text}" for text in definitions),
+        FOOT.format(**_shapes(network)),
+    ]
+    return "\n".join(parts)
+
+
+def network_source(network: Network, about: str) -> str:
+    """The text of a file with the network alone: its classes, and `build()`. It needs torch only."""
+    definitions = _definitions(network)
+    text = f'"""{_quoted(about)}\n\nInputs are {_shapes(network)["input"]}.\n"""\n'
+    imports = _imports("\n".join(definitions), NETWORK)
+    return "\n".join([text, imports, *(f"\n{text}" for text in definitions)])
+
+
+def _quoted(about: str) -> str:
+    return about.replace("\\", "\\\\").replace('"""', "'''")
+
+
+def _definitions(network: Network) -> list[str]:
+    """The helpers that the network needs, its classes, and `build`."""
     ours = {name for statement in _statements() for name in _defined(statement)}
     tree, found = blocks(_spread(calls(network), "", trace(network)), RESERVED | ours)
     named = {block.name: block for block in found}
     classes = [definition(block, named) for block in reversed(found)]
     root = expression(tree, named, "    ", "return ", tail=0)
     build = f'def build() -> nn.Module:\n    """The network with fresh weights."""\n    {root}\n'
-    helpers = _helpers("\n".join([*classes, build]))
-    parts = [
-        HEADER.format(about=about.replace("\\", "\\\\").replace('"""', "'''"), **_shapes(network)),
-        _imports("\n".join([*helpers, *classes, build])),
-        _constants(network, statistics, labels),
-        *(f"\n{text}" for text in (*helpers, *classes, build)),
-        FOOT.format(**_shapes(network)),
-    ]
-    return "\n".join(parts)
+    return [*_helpers("\n".join([*classes, build])), *classes, build]
 
 
 def _spread(call: Call, name: str, rows: tuple[Layer, ...]) -> Call:
@@ -119,8 +132,8 @@ def _mentioned(text: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
 
 
-def _imports(text: str) -> str:
-    """What every model.py imports, and what of the imports of `worker.layers` the text uses, as ruff sorts them."""
+def _imports(text: str, always: set[tuple[str, str]]) -> str:
+    """What is always imported, and what of the imports of `worker.layers` the text uses, as ruff sorts them."""
     used = _mentioned(text)
     known = {
         (one.module or "", alias.name)
@@ -128,10 +141,10 @@ def _imports(text: str) -> str:
         if isinstance(one, ast.ImportFrom)
         for alias in one.names
     }
-    wanted = ALWAYS | {(module, name) for module, name in known | {("collections", "OrderedDict")} if name in used}
+    wanted = always | {(module, name) for module, name in known | {("collections", "OrderedDict")} if name in used}
     outer = {pair for pair in wanted if pair[0].split(".")[0] in {"torch", "safetensors"}}
     parts = ["from __future__ import annotations\n", _sorted(wanted - outer), _sorted(outer)]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def _sorted(pairs: set[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from searchspace.cost import COUNTED, Cost
-from searchspace.units import bound, human
+from searchspace.language.units import bound, human
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from worker.calls import Call
-from worker.calltree import ANY, Index, Slot, Symbol, children, filled, mapped, rebuilt, skeleton, slots, walk
-from worker.naming import parameter_names, title
+from worker.source.calltree import ANY, Index, Slot, Symbol, children, filled, mapped, rebuilt, skeleton, slots, walk
+from worker.source.naming import parameter_names, title
 
 CLASS_LINES = 10
 """What a class costs around its layers, in lines."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from searchspace.problems import UNKNOWN, FieldError, Path, Problem, nearest, shown
-from searchspace.yamlio import resolve
+from searchspace.language.problems import UNKNOWN, FieldError, Path, Problem, nearest, shown
+from searchspace.language.yamlio import resolve
 
 
 def problems(error: ValidationError, document: Any, model: type[BaseModel], at: Path = ()) -> list[Problem]:
@@ -160,8 +160,7 @@ def _message(finding: Any, where: Path, document: Any, model: type[BaseModel]) -
         case "value_error":
             return str(context["error"])
         case "model_type" | "model_attributes_type" | "dict_type":
-            fields = _fields(_model(model, document, where))
-            return f"got {shown(got)}; write a mapping" + (f" with {', '.join(fields)}" if fields else "")
+            return f"got {shown(got)}; {_mapping(_model(model, document, where))}"
     if kind in ("int_type", "int_from_float", "float_type"):
         return f"got {shown(got)}; {_number(got, 'number' if kind == 'float_type' else 'whole number')}"
     if kind in _WANTED:
@@ -177,6 +176,20 @@ def _number(got: Any, wanted: str) -> str:
     if isinstance(got, str) and isinstance(resolve(got[:40]), int | float):
         return "remove the quotes, so that it is a number"
     return f"write a {wanted}"
+
+
+def _mapping(model: type[BaseModel] | None) -> str:
+    """How a section is written; one with a `kind` may be that kind alone."""
+    fields = _fields(model)
+    whole = "write a mapping" + (f" with {', '.join(fields)}" if fields else "")
+    kinds = _kinds(model.model_fields["kind"].annotation) if model and len(fields) > 1 and "kind" in fields else []
+    return f"write {kinds[0]!r} or another kind, or{whole.removeprefix('write')}" if len(kinds) > 1 else whole
+
+
+def _kinds(annotation: Any) -> list[str]:
+    """The options of a Literal, through unions."""
+    found = [option for one in get_args(annotation) for option in (_kinds(one) if get_args(one) else [one])]
+    return [option for option in found if isinstance(option, str)]
 
 
 def _fields(model: type[BaseModel] | None) -> list[str]:

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from searchspace import yamlio
 from searchspace.blueprint import Spec
-from searchspace.problems import Path, Problem, SpecError
-from searchspace.sentences import at_keys, problems
-from searchspace.units import fraction
+from searchspace.language import yamlio
+from searchspace.language.problems import Path, Problem, SpecError
+from searchspace.language.sentences import at_keys, problems
+from searchspace.language.units import fraction
 
 CARD = ("about", "authors", "year", "source", "input", "classes", "divisor", "errors", "note")
 """What a network's own entry may say beside its parameters and a blueprint of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.calls import Call
-from worker.calltree import Slot, children, slots
+from worker.source.calltree import Slot, children, slots
 
 INPUTS = {"in_channels", "in_features"}
 OUTPUTS = {"channels", "features"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from searchspace.problems import Path, Problem
+from searchspace.language.problems import Path, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studies import exporting, screens, store
 from studies.cli import DONE, FAILED, WITH_FAILURES
-from studies.commands import found, open_store
+from studies.commands.reading import found, open_store
 from studies.load import from_tree, load
 from studies.progress import shown, silent
 from studies.run import Driver, Ended

@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-from searchspace.expressions import LARGEST
+from searchspace.language.expressions import LARGEST
 
 SUFFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 """Decimal suffixes and their powers of ten."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from searchspace import zoo_files
-from searchspace.blocks import bound
-from searchspace.expressions import fill
-from searchspace.origins import Expanded, Origin
-from searchspace.problems import UNKNOWN, Path, Problem, SpecError, nearest, shown
-from searchspace.scaling import scaled
-from searchspace.stages import Walk
+from searchspace.language.blocks import bound
+from searchspace.language.expressions import fill
+from searchspace.language.origins import Expanded, Origin
+from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError, nearest, shown
+from searchspace.language.scaling import scaled
+from searchspace.language.stages import Walk
+from searchspace.zoo import files
 
 BESIDE_ZOO = ("width", "classes", "head")
 """What may stand beside `zoo:` for every network, its own parameters aside."""
@@ -48,7 +48,7 @@ def _network(tree: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Expand
     given: dict[str, Any] = {key: fill(value, values, (key,), found) for key, value in tree.items()}
     name = given.pop("zoo")
     try:
-        entry = None if name is UNKNOWN else zoo_files.entry(name if isinstance(name, str) else shown(name))
+        entry = None if name is UNKNOWN else files.entry(name if isinstance(name, str) else shown(name))
     except ValueError as error:
         found.append(Problem(ZOO, str(error)))
         entry = None
@@ -66,7 +66,7 @@ def _network(tree: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Expand
     return Expanded({**network, **beside} if isinstance(network, dict) else network, origins), found
 
 
-def _built(entry: zoo_files.Entry, given: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
+def _built(entry: files.Entry, given: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
     """The tree of a network with its parameters, and the mistakes that are theirs."""
     found: list[Problem] = []
     values = bound(entry.parameters, given, {}, (), found)

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from searchspace.problems import Path, Problem, SpecError
+from searchspace.language.problems import Path, Problem, SpecError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from searchspace.blueprint import Spec
-from searchspace.problems import UNKNOWN, Problem, SpecError, shown
-from searchspace.scaling import divisible
-from searchspace.sentences import problems
+from searchspace.language.problems import UNKNOWN, Problem, SpecError, shown
+from searchspace.language.scaling import divisible
+from searchspace.language.sentences import problems
 
 MAX_COUNT = 1_000
 """The most stages of one pattern."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from searchspace.problems import shown
+from searchspace.language.problems import shown
 
 GROUP = "archstudy.words"
 REQUIRED = object()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from searchspace.problems import UNKNOWN, Path, Problem, SpecError
+from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError
 
 MAX_LENGTH = 200
 MAX_DEPTH = 20

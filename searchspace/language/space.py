@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from searchspace import expand
-from searchspace.blocks import names_at
-from searchspace.expressions import STAGE, Circle, UndefinedVariable, evaluate, fill, names, order
-from searchspace.origins import Expanded
-from searchspace.problems import UNKNOWN, Path, Problem, SpecError
-from searchspace.variables import FloatRange, Variable, is_domain, levels, parse_domain
+from searchspace.language import expand
+from searchspace.language.blocks import names_at
+from searchspace.language.expressions import STAGE, Circle, UndefinedVariable, evaluate, fill, names, order
+from searchspace.language.origins import Expanded
+from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError
+from searchspace.language.variables import FloatRange, Variable, is_domain, levels, parse_domain
 
 Assignment = dict[str, Any]
 """A value for every free variable, by name."""

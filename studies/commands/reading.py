@@ -7,17 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from searchspace import yamlio
-from searchspace.blueprint import Blueprint
-from searchspace.core import Network
-from searchspace.cost import Infeasible
-from searchspace.expand import attempt
-from searchspace.lower import checked, lower
-from searchspace.problems import Problem, SpecError, dotted, nearest
-from searchspace.sentences import at_keys, problems
-from searchspace.variables import probes
+from searchspace.language.problems import SpecError, dotted
 from studies import planning, screens, store
-from studies.candidate import Impossible, Study, network_of
+from studies.candidate import Study
 from studies.cli import DONE
 from studies.errors import NotFound
 from studies.load import from_tree, load
@@ -90,14 +82,6 @@ def _stored(row: Row) -> Study:
         return from_tree(row["spec"], row["yaml"], DataFacts((), 0, 0, ()))
 
 
-def describe(arguments: argparse.Namespace) -> int:
-    """Print a network's layers and costs; `params` and `macs` stand at the top of the JSON."""
-    network = _network(arguments)
-    facts = screens.network_facts(network)
-    _print(arguments, facts, screens.network(network))
-    return DONE
-
-
 def schema(arguments: argparse.Namespace) -> int:
     """Print the JSON schema of a study file."""
     from studies.schema import study_schema
@@ -133,60 +117,6 @@ def found_trial(engine: Engine, study: Row, number: int) -> Row:
     if row is None:
         raise NotFound(f"{study['name']!r} has no trial {number}; `archstudy show {study['name']}` lists them")
     return row
-
-
-def _network(arguments: argparse.Namespace) -> Network:
-    path = Path(arguments.what)
-    if not path.exists() and path.suffix not in (".yaml", ".yml"):
-        return _stored_network(arguments)
-    if not path.exists():
-        raise NotFound(f"there is no file {path}; give the path of a study's or a blueprint's YAML file")
-    document = yamlio.read(path)
-    if isinstance(document.data, dict) and {"stages", "zoo"} & {*document.data}:
-        return _bare_network(arguments, document)
-    return _study_network(load(path), arguments.set)
-
-
-def _stored_network(arguments: argparse.Namespace) -> Network:
-    engine = open_store()
-    row = found(engine, arguments.what)
-    number = arguments.trial if arguments.trial is not None else (row["conclusion"] or {}).get("trial", 0)
-    trial = found_trial(engine, row, number)
-    study = from_tree(row["spec"], row["yaml"])
-    return lower(Blueprint.model_validate(trial["blueprint"]), study.facts.shape, study.facts.outputs)
-
-
-def _bare_network(arguments: argparse.Namespace, document: yamlio.Document) -> Network:
-    """A blueprint on its own, as a bundle has it, for the input and outputs of the command line."""
-    from pydantic import ValidationError
-
-    expanded, found = attempt(document.data, {})
-    try:
-        blueprint = Blueprint.model_validate(expanded.tree)
-    except ValidationError as error:
-        found += expanded.told(problems(error, expanded.tree, Blueprint))
-    if found:
-        raise yamlio.placed(document, found, at_keys(found))
-    try:
-        shape = tuple(int(part) for part in arguments.input.split("x"))
-    except ValueError:
-        raise ValueError(f"--input {arguments.input!r} is no shape; write channels x sizes, such as 3x32x32") from None
-    try:
-        return checked(lower(blueprint, shape, arguments.outputs))
-    except Infeasible as error:
-        impossible = Impossible(error, expanded)
-        raise yamlio.placed(document, [Problem(impossible.place[1:], impossible.told)]) from None
-
-
-def _study_network(study: Study, settings: list[str]) -> Network:
-    """The network of a study file with its variables at `--set`, or else at the first value of their domains."""
-    assignment = {variable.name: probes(variable.domain)[0] for variable in study.space.variables}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        if name not in assignment or not text:
-            raise ValueError(f"--set {setting!r} sets no variable; write NAME=VALUE{nearest(name, assignment)}")
-        assignment[name] = yamlio.resolve(text)
-    return network_of(study, assignment)
 
 
 def _print(arguments: argparse.Namespace, facts: Any, lines: list[str]) -> None:

@@ -10,10 +10,10 @@ from itertools import groupby, pairwise
 from keyword import iskeyword
 from typing import Any
 
-from worker.blocks import Block
 from worker.calls import Call
-from worker.calltree import ANY, Symbol, children, integer_defaults, mapped, slots
-from worker.naming import sentence
+from worker.source.blocks import Block
+from worker.source.calltree import ANY, Symbol, children, integer_defaults, mapped, slots
+from worker.source.naming import sentence
 
 WIDTH = 120
 STEP = "    "

@@ -1,0 +1,1 @@
+"""The language of a study file: reading YAML, variables and expressions, macros, mistakes as sentences."""
