@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from searchspace.advice import kind_of_advice
 from searchspace.words import branches
 from searchspace.words.branches import (
     AtrousPyramidStage,
@@ -79,4 +80,4 @@ class Blueprint(Spec):
     head: Head = Head()
     classes: Annotated[int, Field(ge=1)] | None = None
     strict_division: bool = False
-    silence: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    silence: Annotated[tuple[Annotated[str, AfterValidator(kind_of_advice)], ...], BeforeValidator(as_tuple)] = ()

@@ -12,7 +12,22 @@ from math import ceil, prod
 from typing import Any, NamedTuple
 
 from searchspace import geometry
-from searchspace.core import Auxiliary, Combinator, Network, Node, Parallel, Primitive, Sequence, Shape, Size, Within
+from searchspace.core import (
+    Auxiliary,
+    Combinator,
+    Conv,
+    Local,
+    Network,
+    Node,
+    Parallel,
+    Pool,
+    Primitive,
+    Sequence,
+    Shape,
+    Size,
+    WeightedPool,
+    Within,
+)
 from searchspace.geometry import Infeasible as Infeasible
 from searchspace.geometry import State, Step
 
@@ -193,3 +208,21 @@ def _layer(visit: _Visit) -> Layer:
         step.indices,
         side,
     )
+
+
+def remainder(layer: Layer) -> tuple[int, int, int, int, int] | None:
+    """The first axis on which a window's (padded size - k) / s is not whole, or None.
+
+    Its size, its padded size, the window, the stride, and how many positions of the map, not of its padding, no window
+    reads.
+    """
+    node = layer.node
+    if not isinstance(node, Conv | Local | Pool | WeightedPool) or (isinstance(node, Pool) and node.ceil):
+        return None
+    dilation = node.dilation if isinstance(node, Conv) else (1,) * len(node.kernel)
+    for axis, n in enumerate(layer.in_shape[1:]):
+        before, after = node.padding[axis]
+        padded, k, s = n + before + after, dilation[axis] * (node.kernel[axis] - 1) + 1, node.stride[axis]
+        if rest := (padded - k) % s:
+            return n, padded, k, s, max(rest - after, 0)
+    return None

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from searchspace.blueprint import Blueprint
-from searchspace.core import Auxiliary, Conv, Local, Network, Pool, Sequence, Shape, WeightedPool
-from searchspace.cost import Cost, Infeasible, Layer, trace, traced
+from searchspace.core import Auxiliary, Network, Sequence, Shape
+from searchspace.cost import Cost, Infeasible, Layer, remainder, trace, traced
 from searchspace.words.branches import lower_stages
 from searchspace.words.parts import Place
 
@@ -65,24 +65,6 @@ def _divides(layers: tuple[Layer, ...]) -> None:
             n, padded, k, s, _ = unread
             reason = f"({padded} - {k}) / {s} is not whole on a side of {n}, which strict_division forbids"
             raise Infeasible(layer.name, f"{reason}; change the input, window, stride or padding")
-
-
-def remainder(layer: Layer) -> tuple[int, int, int, int, int] | None:
-    """The first axis on which a window's (padded size - k) / s is not whole, or None.
-
-    Its size, its padded size, the window, the stride, and how many positions of the map, not of its padding, no window
-    reads.
-    """
-    node = layer.node
-    if not isinstance(node, Conv | Local | Pool | WeightedPool) or (isinstance(node, Pool) and node.ceil):
-        return None
-    dilation = node.dilation if isinstance(node, Conv) else (1,) * len(node.kernel)
-    for axis, n in enumerate(layer.in_shape[1:]):
-        before, after = node.padding[axis]
-        padded, k, s = n + before + after, dilation[axis] * (node.kernel[axis] - 1) + 1, node.stride[axis]
-        if rest := (padded - k) % s:
-            return n, padded, k, s, max(rest - after, 0)
-    return None
 
 
 def checked(network: Network) -> Network:

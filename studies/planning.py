@@ -8,6 +8,7 @@ from typing import Any
 
 from searchspace.language.variables import sample
 from studies import design
+from studies.advising import advised
 from studies.candidate import Candidate, Study, candidate
 from studies.seeds import derive
 
@@ -53,6 +54,7 @@ def _design(study: Study) -> dict[str, Any]:
         ],
         "replicates": study.spec.design.replicates,
         "trials": len(possible) * study.spec.design.replicates,
+        "advice": advised(study, (cell.assignment for cell in possible)),
     }
 
 
@@ -71,6 +73,7 @@ def _search(study: Study) -> dict[str, Any]:
         "trials": study.spec.budget.trials,
         "confirming": confirm.top * confirm.replicates,
         "parallel": study.spec.budget.parallel or 1,
+        "advice": advised(study, (one.assignment for one in feasible)),
     }
 
 

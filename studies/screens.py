@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 from searchspace.language.units import human, percent
@@ -56,7 +57,22 @@ def plan(study: Study, facts: Row) -> list[str]:
     lines = [f"{facts['name']}: {facts['about']}".rstrip(": "), ""]
     images = f"{data['images']:,}" if data["images"] else "an unknown number of"
     lines.append(f"data: {data['source']}, {images} examples of {shape}, {data['outputs']} outputs")
-    return lines + (_design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts))
+    lines += _design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts)
+    return lines + advice(facts["advice"])
+
+
+def advice(rows: Sequence[Row], width: int = 110) -> list[str]:
+    """Pieces of advice as a wrapped list; where several networks were looked at, how many each concerns."""
+    if not rows:
+        return []
+    told = ["", "Advice (`silence: [kind]` in the blueprint turns a kind off):"]
+    for row in rows:
+        which = ""
+        if row.get("of", 1) > 1:
+            which = f" (with {assignment(row['assignment'])}; {row['networks']} of {row['of']} networks)"
+        text = f"{row['kind']}: {row['message']}{which}; {row['cure']}. {row['reason']} [{row['source']}]"
+        told += wrap(text, width, initial_indent="* ", subsequent_indent="  ", break_on_hyphens=False)
+    return told
 
 
 def _design_plan(study: Study, facts: Row) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from blueprints import Dice
 
-from searchspace.advice import KINDS, Advice, advice, unknown
+from searchspace.advice import KINDS, Advice, advice, kind_of_advice
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import trace
@@ -250,8 +250,9 @@ def test_unshared_filters_fix_the_input() -> None:
 
 
 def test_unknown_kinds_get_a_hint() -> None:
-    assert unknown(["heavy_head", "large_kernel"]) is None
-    assert unknown(["heavy_heads"]) == "unknown kind of advice 'heavy_heads', did you mean 'heavy_head'?"
+    assert kind_of_advice("heavy_head") == "heavy_head"
+    with pytest.raises(ValueError, match="unknown kind of advice 'heavy_heads', did you mean 'heavy_head'"):
+        kind_of_advice("heavy_heads")
 
 
 def test_any_network_can_be_advised_on() -> None:

@@ -275,3 +275,14 @@ def test_memory_layout_and_width_make_no_difference(node: Node) -> None:
     made, x = model(node, (4, 5, 4)), inputs((4, 5, 4))
     torch.testing.assert_close(made(x.to(memory_format=torch.channels_last)), made(x))
     assert made.float()(x.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_an_average_over_volumes_whose_window_fits_only_with_its_padding(ceil: bool) -> None:
+    """Torch's own refuses such a map."""
+    ones, pads = (1, 1, 1), ((1, 1),) * 3
+    node = Pool("average", (3, 3, 3), ones, pads, ceil)
+    net = Network((2, 5, 1, 1), Sequence((("pool", node),)))
+    x = torch.arange(10.0).reshape(1, 2, 5, 1, 1)
+    line = torch.nn.functional.avg_pool1d(x[..., 0, 0], 3, 1, 1, count_include_pad=False)
+    assert torch.equal(build.module(net)(x), line[..., None, None])

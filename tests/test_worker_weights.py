@@ -1,4 +1,4 @@
-"""Weights of torchvision's networks in ours, held by the outputs that its own code gives (data/torchvision/README.md)."""
+"""Torchvision's weights in our networks, held by the outputs of its own code (data/torchvision/README.md)."""
 
 import json
 import math
@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from searchspace import zoo
-from searchspace.blueprint import Blueprint
 from searchspace.core import Network, Shape
 from searchspace.lower import lower
+from searchspace.zoo import files, networks
 from worker import build
 from worker.data import Statistics
 from worker.source import source
@@ -77,16 +76,15 @@ def seeded(shapes: dict[str, Shape]) -> dict[str, torch.Tensor]:
     return state
 
 
-def network(name: str, **parameters: Any) -> Network:
-    ours = SAME.get(name, name)
-    blueprint = Blueprint.model_validate(zoo.blueprint(ours, **parameters))
-    return lower(blueprint, zoo.card(ours).input, parameters.get("classes", zoo.card(ours).classes))
+def network(name: str, classes: int | None = None) -> Network:
+    card = files.card(SAME.get(name, name))
+    return lower(networks.blueprint(card.name), card.input, classes or card.classes)
 
 
-def unfilled(name: str, **parameters: Any) -> nn.Module:
+def unfilled(name: str) -> nn.Module:
     """Our network without memory for its weights."""
     with torch.device("meta"):
-        return build.module(network(name, **parameters)).eval()
+        return build.module(network(name)).eval()
 
 
 def shapes(model: nn.Module) -> dict[str, Shape]:
@@ -176,10 +174,8 @@ def test_auxiliary_heads_may_stay_behind() -> None:
 
 def test_names_need_no_dots() -> None:
     linear: dict[str, Shape] = {"weight": (2, 3), "bias": (2,)}
-    assert mapping(linear, {f"fc.{key}": shape for key, shape in linear.items()}) == {
-        "bias": "fc.bias",
-        "weight": "fc.weight",
-    }
+    found = mapping(linear, {f"fc.{key}": shape for key, shape in linear.items()})
+    assert found == {"weight": "fc.weight", "bias": "fc.bias"}
 
 
 @pytest.mark.parametrize(
@@ -189,21 +185,21 @@ def test_names_need_no_dots() -> None:
             THEIRS | {"conv1.weight": (8, 3, 3, 3)},
             (),
             r"layer 1 of their 3 and our 3: their 'conv1.weight' is 8x3x3x3, our 'conv2.weight' is 4x3x3x3; "
-            r"build the same network or leave it out, but=\('conv1.', 'conv2.'\)",
+            r"build the same network, or leave layers out, but=\('conv1.', 'conv2.'\)",
         ),
         (THEIRS | {"fc.bias": (7,)}, (), "layer 3 .* their 'fc.bias' is 7, our 'head.fc.bias' is 9; build"),
-        (CONV | FC, (), "layer 2 of their 2 and our 3: their 'fc.bias' is 9, our 'bn2.bias' is 4;"),
+        (CONV | FC, (), "layer 2 of their 2 and our 3: their 'fc.weight' is 9x4, our 'bn2.weight' is 4;"),
         (
             {key: shape for key, shape in THEIRS.items() if key != "bn1.running_var"},
             (),
             "layer 2 .* their 'bn1.running_var' is missing, our 'bn2.running_var' is 4;",
         ),
         (THEIRS | {"conv1.bias": (4,)}, (), "layer 1 .* their 'conv1.bias' is 4, our 'conv2.bias' is missing;"),
-        (CONV | BATCH, (), r"layer 3 .* our 'head.fc.bias' is 9 has no partner; .* but=\('head.fc.',\)"),
-        (THEIRS | {"more.scale": ()}, (), r"layer 4 .* their 'more.scale' is one number has no partner; .* 'more.',"),
-        (BATCH | CONV | FC, (), "layer 1 .* their 'bn1.bias' is 4, our 'conv2.weight' is 4x3x3x3;|'conv1.weight'"),
-        (THEIRS, ("hed.",), "no key begins with 'hed.', did you mean 'head.'?"),
-        (THEIRS, ("fc.",), "layer 3 of their 2 and our 3: our 'head.fc.bias' is 9 has no partner"),
+        (CONV | BATCH, (), r"layer 3 .* 3: our 'head.fc.weight' is 9x4 and has no partner; .* but=\('head.fc.',\)"),
+        (THEIRS | {"more.scale": ()}, (), "layer 4 .* their 'more.scale' is one number and has no partner; build"),
+        (BATCH | CONV | FC, (), "layer 1 .* their 'bn1.weight' is 4, our 'conv2.weight' is 4x3x3x3;"),
+        (THEIRS, ("hed.",), r"no key begins with 'hed.', did you mean 'head.'\?"),
+        (THEIRS, ("fc.",), "layer 3 of their 2 and our 3: our 'head.fc.weight' is 9x4 and has no partner"),
     ],
 )
 def test_what_does_not_fit_is_said(theirs: dict[str, Shape], but: tuple[str, ...], message: str) -> None:

@@ -39,8 +39,8 @@ def mapping(theirs: Shapes, ours: Shapes, but: tuple[str, ...] = ()) -> dict[str
 
     The nth layer of theirs is the nth of ours, where auxiliary classifiers come last and shortcuts behind the body
     that they pass; every kind (weight, bias, running_mean, ...) and shape must agree. Layers whose keys begin with one
-    of `but`, theirs or ours, are left out before. Two layers of the same kinds and shapes in another order than ours
-    cannot be noticed: that torchvision's networks compute the same is held by a test on their outputs.
+    of `but`, theirs or ours, are left out before. What shapes do not say cannot be noticed: layers of one shape in
+    another order, other strides, activations or epsilons; for torchvision's networks a test on their outputs does.
     """
     for prefix in but:
         if not any(key.startswith(prefix) for key in (*theirs, *ours)):
@@ -59,16 +59,16 @@ def mapping(theirs: Shapes, ours: Shapes, but: tuple[str, ...] = ()) -> dict[str
 
 
 def _difference(their: str, got: Shapes, our: str, wanted: Shapes) -> str:
-    """The first entry that two layers do not share; an unnamed layer is one that is not there."""
-    leaf = next(leaf for leaf in (*wanted, *got) if got.get(leaf) != wanted.get(leaf))
+    """The first entry that two layers do not share, and the cure; a side without entries has no such layer."""
+    leaf = next(leaf for leaf in (*got, *wanted) if got.get(leaf) != wanted.get(leaf))
     sides = [
         f"{whose} {_key(name, leaf)!r} is {_extents(shapes[leaf]) if leaf in shapes else 'missing'}"
         for whose, name, shapes in (("their", their, got), ("our", our, wanted))
         if shapes
     ]
-    only = " has no partner" if len(sides) == 1 else ""
-    names = ", ".join(f"{name + '.'!r}" for name in (their, our) if name)
-    return f"{', '.join(sides)}{only}; build the same network or leave it out, but=({names})"
+    alone = " and has no partner" if len(sides) == 1 else ""
+    names = tuple(f"{name}." for name in (their, our) if name)
+    return f"{', '.join(sides)}{alone}; build the same network, or leave layers out, but={names}"
 
 
 def _extents(shape: Shape) -> str:
@@ -82,7 +82,7 @@ def _layers(keys: Shapes, but: tuple[str, ...]) -> dict[str, dict[str, Shape]]:
         name, _, leaf = key.rpartition(".")
         if leaf != COUNT and not key.startswith(but):
             layers.setdefault(name, {})[leaf] = shape
-    return {name: dict(sorted(layers[name].items())) for name in _ordered(layers)}
+    return {name: layers[name] for name in _ordered(layers)}
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

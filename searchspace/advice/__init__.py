@@ -62,9 +62,8 @@ def of_trace(
     return tuple(one for kind, rule in KINDS.items() if kind not in silence for one in rule(facts))
 
 
-def unknown(silence: Collection[str]) -> str | None:
-    """What is wrong with the first name to silence that is no kind of advice, or None."""
-    for name in silence:
-        if name not in KINDS:
-            return f"unknown kind of advice {name!r}{nearest(name, KINDS)}"
-    return None
+def kind_of_advice(name: str) -> str:
+    """The name, if it is a kind of advice; a ValueError with the nearest if it is not."""
+    if name not in KINDS:
+        raise ValueError(f"unknown kind of advice {name!r}{nearest(name, KINDS)}")
+    return name

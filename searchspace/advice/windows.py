@@ -20,8 +20,7 @@ from searchspace.core import (
     Sequence,
     Size,
 )
-from searchspace.cost import Infeasible, Layer, trace
-from searchspace.lower import remainder
+from searchspace.cost import Infeasible, Layer, remainder, trace
 
 
 def strided_1x1(facts: Facts) -> Iterator[Advice]:

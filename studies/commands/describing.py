@@ -142,7 +142,8 @@ def lines(asked: Subject, every_layer: bool = False) -> list[str]:
         told += [*drawing.layer_lines(drawing.layer_rows(asked.network)), ""]
     else:
         told += [f"{len(own)} layers: --layers lists them, --html writes a page with them", ""]
-    return [*told, *totals(asked, total), *_told(_advice(asked, layers, total))]
+    rows = [asdict(one) for one in _advice(asked, layers, total)]
+    return [*told, *totals(asked, total), *screens.advice(rows, width)]
 
 
 def _head(asked: Subject) -> list[str]:
@@ -170,13 +171,6 @@ def totals(asked: Subject, total: Cost) -> list[str]:
         f"memory about {human(infer)}B for one example, {human(train)}B to train on {batch} (momentum, float32)",
         f"fingerprint {fingerprint(asked.network)}",
     ]
-
-
-def _told(found: tuple[Advice, ...]) -> list[str]:
-    if not found:
-        return []
-    rows = [f"* {one.message}; {one.cure}. {one.reason} ({one.source}) [{one.kind}]" for one in found]
-    return ["", "Advice (silence: [kind] in the blueprint turns one off)", *rows]
 
 
 # --- the zoo ----------------------------------------------------------------------------------------------------------

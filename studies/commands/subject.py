@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from searchspace.advice import unknown
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Infeasible
@@ -94,8 +93,6 @@ def _declared(document: yamlio.Document, tree: Any, arguments: argparse.Namespac
         mistakes += expanded.told(problems(error, expanded.tree, Blueprint))
     if mistakes:
         raise yamlio.placed(document, mistakes, at_keys(mistakes))
-    if mistake := unknown(blueprint.silence):
-        raise yamlio.placed(document, [Problem(("silence",), mistake)])
     shape = _shape(arguments.input) if arguments.input else card.input if card else INPUT
     outputs = arguments.outputs or blueprint.classes or (card.classes if card else OUTPUTS)
     try:
