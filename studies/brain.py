@@ -40,6 +40,7 @@ class Brain:
         optuna.logging.set_verbosity(logging.WARNING)
         self._space = space
         self._sampler = search.sampler
+        self._start = search.start or []
         self._seed = seed
         self._live: dict[int, optuna.Trial] = {}
         self._distributions = {one.name: _distribution(one.domain) for one in space.variables}
@@ -63,8 +64,12 @@ class Brain:
         return len(self._study.get_trials(deepcopy=False)) - 1
 
     def ask(self) -> tuple[int, Assignment]:
-        """The next proposal and its handle."""
-        self._study.sampler = self._seeded(len(self._study.get_trials(deepcopy=False)))
+        """The next proposal and its handle: the assignments that the study starts with, then the sampler's."""
+        number = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = self._seeded(number)
+        if number < len(self._start):
+            fixed = {name: self._inward(name, value) for name, value in self._start[number].items()}
+            self._study.enqueue_trial(fixed)
         trial = self._study.ask(self._distributions)
         self._live[trial.number] = trial
         return trial.number, {name: self._outward(name, value) for name, value in trial.params.items()}

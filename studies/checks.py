@@ -9,9 +9,9 @@ from typing import Any
 
 from searchspace.cost import COUNTED
 from searchspace.language.expressions import names
-from searchspace.language.problems import Path, Problem, nearest
+from searchspace.language.problems import Path, Problem, nearest, shown
 from searchspace.language.space import SearchSpace, texts
-from searchspace.language.variables import FloatRange, IntRange, levels, probes
+from searchspace.language.variables import FloatRange, IntRange, holds, levels, probes
 from studies.spec import TEMPLATES, DesignSpec, StudySpec
 from studies.templates import template_problems
 from worker import metrics
@@ -26,6 +26,8 @@ def checks(spec: StudySpec, space: SearchSpace, broken: set[str]) -> Iterator[Pr
     """Every mistake between the sections that can be read; `broken` are those that cannot."""
     if not broken & {"search", "task"}:
         yield from _search_problems(spec)
+    if not broken & {"search", "variables"}:
+        yield from _start_problems(spec, space)
     if not broken & {"variables", *TEMPLATES}:
         yield from _unused(spec, space)
     if not broken & {"variables", "design", *TEMPLATES}:
@@ -57,6 +59,17 @@ def _search_problems(spec: StudySpec) -> Iterator[Problem]:
             yield Problem(
                 ("search", "constraints", name), f"{name!r} is no cost that is counted{nearest(name, COUNTED)}"
             )
+
+
+def _start_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
+    """Warm starts that name no variable, or a value outside its domain."""
+    for index, assignment in enumerate((spec.search.start or []) if spec.search else []):
+        for name, value in assignment.items():
+            where: Path = ("search", "start", index, name)
+            if name not in space.names:
+                yield Problem(where, f"{name!r} is no variable that is sampled{nearest(name, space.names)}")
+            elif not holds(space[name].domain, value):
+                yield Problem(where, f"{shown(value)} is not among the values of {name!r}; choose one of its domain")
 
 
 def _better(target: str) -> str:

@@ -27,11 +27,24 @@ def _name(text: str) -> str:
     return text
 
 
+def _version(version: Any) -> Any:
+    if isinstance(version, str) and re.fullmatch(r"archstudy/v[0-9]+", version) and version not in VERSIONS:
+        known = " and ".join(VERSIONS)
+        raise ValueError(f"this archstudy reads {known}; install a newer one for {version}, or write {VERSIONS[-1]}")
+    return version
+
+
 def _bound(text: Any) -> Any:
     bound(text)
     return text
 
 
+VERSIONS = ("archstudy/v1",)
+"""The versions of the language that are read, the newest last.
+
+Within one, sound files stay sound and keep their meaning and fingerprint; docs/spec.md has the rule.
+"""
+Version = Annotated[Literal["archstudy/v1"], BeforeValidator(_version)]
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME})]
 Quantity = Annotated[int | float | str, BeforeValidator(quantity)]
 Fraction = Annotated[int | float | str, BeforeValidator(fraction)]
@@ -80,12 +93,16 @@ class NoPruner(Spec):
 
 
 class SearchSpec(Spec):
-    """How to look for the best network."""
+    """How to look for the best network. `start` lists assignments that are tried first (warm starts).
+
+    An assignment need not name every variable; the sampler chooses the others.
+    """
 
     sampler: Literal["tpe", "random"] = "tpe"
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=3)] = [Objective(maximize="val_accuracy")]
     constraints: dict[str, Bound] = {}
     pruner: Annotated[AshaPruner | NoPruner, Field(discriminator="kind")] = NoPruner()
+    start: Annotated[list[dict[str, Any]], Field(max_length=1_000)] | None = None
 
 
 class MatchTo(Spec):
@@ -163,7 +180,7 @@ def one_question(design: Any, search: Any) -> None:
 class StudySpec(Spec):
     """A whole study file."""
 
-    apiVersion: Literal["archstudy/v1"]  # noqa: N815 (as the file spells it)
+    apiVersion: Version  # noqa: N815 (as the file spells it)
     kind: Literal["Study"]
     name: Name
     about: str = ""

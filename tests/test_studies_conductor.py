@@ -656,3 +656,23 @@ def test_a_lost_lease_ends_the_process_while_it_trains(tiny: Build, store: Engin
     assert ended.stderr == (
         "archstudy: another process has taken this study over; nothing was written, and this run must end\n"
     )
+
+
+def test_a_search_starts_where_it_is_told_to_and_goes_on_there(tiny: Build, store: Engine, conducted: Any) -> None:
+    """Warm starts, also partial ones: networks of the zoo first, then the sampler's own; a resumed study the same."""
+    start = [{"net": "wrn_16_4", "width": 0.5}, {"net": "resnet20_cifar"}, {"width": 0.25, "net": "wrn_16_4"}]
+    sections = {
+        "variables": {"net": {"choice": ["resnet20_cifar", "wrn_16_4"]}, "width": {"float": [0.25, 1.0]}},
+        "blueprint": {"zoo": "$net", "width": "$width", "classes": 10},
+        "recipe": {"epochs": 1},
+        "search": {"start": start},
+    }
+    conducted(tiny(**sections, budget={"trials": 2}))
+    conducted(tiny(**sections, budget={"trials": 5}))
+    rows = trials(store, phase="search")
+    assert [row["assignment"] | told for row, told in zip(rows, start, strict=False)] == [
+        row["assignment"] for row in rows[:3]
+    ]
+    assert len(rows) == 5
+    assert all(0.25 <= row["assignment"]["width"] <= 1.0 for row in rows)
+    assert rows[0]["blueprint"]["stages"][0]["width"] == 8

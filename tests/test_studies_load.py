@@ -174,6 +174,14 @@ VARIABLES: dict[str, tuple[str | bytes, list[str]]] = {
             r"s.yaml:10:45: .*width: cannot compute .*: \$depth is 'a'; only numbers can be computed with",
         ],
     ),
+    "a start outside": (
+        but(("search: {", "search: {start: [{widht: 4}, {width: 5000, lr: 3}], "), of=SEARCH),
+        [
+            r"s.yaml:\d+:\d+: search.start.0.widht: 'widht' is no variable that is sampled, did you mean 'width'\?",
+            r"s.yaml:\d+:\d+: search.start.1.width: 5000 is not among the values of 'width'; choose one of its domain",
+            r"s.yaml:\d+:\d+: search.start.1.lr: 'lr' is no variable that is sampled.*",
+        ],
+    ),
     "half a channel": (
         but(("width: $width", "width: $width / 2"), of=SEARCH),
         [r"s.yaml:10:45: blueprint.stages.0.width: got 2.0; write a whole number \(with width = 4\)"],
@@ -372,7 +380,14 @@ OTHERS: dict[str, tuple[str | bytes, list[str]]] = {
         but(("stages:", "stage:")),
         [r"s.yaml:9:3: blueprint.stage: unknown field 'stage', did you mean 'stages'\?"],
     ),
-    "another version": (but(("/v1", "/v2")), ["s.yaml:1:13: apiVersion: got 'archstudy/v2'; write 'archstudy/v1'"]),
+    "another version": (
+        but(("/v1", "/v2")),
+        [
+            "s.yaml:1:13: apiVersion: this archstudy reads archstudy/v1; install a newer one for archstudy/v2, "
+            "or write archstudy/v1"
+        ],
+    ),
+    "no version": (but(("archstudy/v1", "v1")), ["s.yaml:1:13: apiVersion: got 'v1'; write 'archstudy/v1'"]),
     "a name with spaces": (
         but(("name: broken", "name: my study")),
         ["s.yaml:3:7: name: got 'my study'; write 1 to 100 of a-z, A-Z, 0-9, .*, a letter or digit first"],

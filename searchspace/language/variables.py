@@ -151,6 +151,15 @@ def _positive(low: Any, log: bool) -> Any:
     return low
 
 
+def holds(domain: Domain, value: Any) -> bool:
+    """Whether the value is one of the domain's."""
+    if isinstance(domain, Choice):
+        return _among(value, list(domain.options))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value in domain.values() if isinstance(domain, IntRange) else domain.low <= value <= domain.high
+
+
 def sample(domain: Domain, generator: random.Random) -> Any:
     """One value, uniform on the domain's scale."""
     if isinstance(domain, Choice):

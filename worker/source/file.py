@@ -41,8 +41,8 @@ def load(weights: str | Path = "weights.safetensors") -> nn.Module:
     model.load_state_dict(load_file(weights))
     return model.eval()
 '''
-NETWORK = {("torch", ""), ("torch", "nn")}
-FILE = NETWORK | {("pathlib", "Path"), ("typing", "Any"), ("safetensors.torch", "load_file")}
+NETWORK = {("torch", "nn")}
+FILE = NETWORK | {("torch", ""), ("pathlib", "Path"), ("typing", "Any"), ("safetensors.torch", "load_file")}
 """What is always imported: by a network alone, and by the file of a bundle."""
 RESERVED = {"Path", "Any", "OrderedDict", "build", "load", "preprocess", "load_file", "nn", "torch", "reduce", "pad"}
 
@@ -142,6 +142,7 @@ def _imports(text: str, always: set[tuple[str, str]]) -> str:
         for alias in one.names
     }
     wanted = always | {(module, name) for module, name in known | {("collections", "OrderedDict")} if name in used}
+    wanted |= {("torch", "")} if "torch" in used else set()
     outer = {pair for pair in wanted if pair[0].split(".")[0] in {"torch", "safetensors"}}
     parts = ["from __future__ import annotations\n", _sorted(wanted - outer), _sorted(outer)]
     return "\n".join(part for part in parts if part)

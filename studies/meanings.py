@@ -1,0 +1,233 @@
+"""What every field of a study file means, in a few words: editors show it, and docs/spec.md prints it.
+
+A field is looked up as `Model.field`, by its model and by those that it inherits from, and else by its name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from searchspace.blueprint import Blueprint
+from searchspace.language.patterns import RegNet
+from studies.spec import StudySpec
+from worker.recipe import Recipe
+
+STUDY = {
+    "apiVersion": "the language that this file is written in",
+    "StudySpec.kind": "what this file declares",
+    "StudySpec.name": "unique in its store; also the folder of its results",
+    "about": "the question, in a sentence, for screens and reports",
+    "data": "what to learn from",
+    "task": "labels to predict, or numbers",
+    "variables": "whatever may vary: domains, derived values and constants",
+    "blueprint": "the network, with $references where it varies",
+    "design": "a controlled comparison; excludes a search",
+    "StudySpec.search": "for the best network; excludes a design",
+    "budget": "when to stop, and how much to do at a time",
+    "confirm": "retraining of what a search found, then the test part",
+    "recipe": "how every network is trained, with $references where it varies",
+    "resources": "what one trial occupies",
+    "seed": "where all randomness starts: splits, weights, batches, proposals",
+    "DataSpec.source": "`digits`, or `arrays:<file>.npz` from the study's folder on",
+    "image": "shape of one example: map size, then channels",
+    "DataSpec.classes": "number of labels, needed only to plan without the file",
+    "digest": "16 hexadecimal digits that pin the file's content; filled in",
+}
+
+QUESTIONS = {
+    "factors": "variables whose levels are combined into cells",
+    "match": "a cost to hold equal in all cells",
+    "DesignSpec.replicates": "trainings of each cell, on seeds of their own",
+    "MatchTo.macs": "multiply-adds per example to aim at, such as 2M",
+    "MatchTo.params": "learned numbers to aim at, such as 60k",
+    "MatchTo.activations": "outputs of weighted layers to aim at, such as 100k",
+    "by": "the whole-number variable that is solved for, in each cell",
+    "tolerance": "largest deviation that counts as equal, as a share: 4%",
+    "sampler": "who proposes: a model of past trials (TPE), or chance",
+    "objectives": "what to optimize, up to three; the first one ranks",
+    "constraints": "limits on counted costs, such as `params: <= 60k`",
+    "pruner": "whether weak trials end early",
+    "start": "assignments that are tried before the sampler proposes any",
+    "maximize": "a metric to raise, such as `val_accuracy`",
+    "minimize": "a metric or counted cost to lower, such as `macs`",
+    "min_epochs": "epochs before the first decision to stop",
+    "eta": "one trial in so many goes on at each decision",
+    "trials": "how many a search trains, at most",
+    "hours": "wall-clock limit, summed over all runs of the study",
+    "BudgetSpec.parallel": "trials at a time; null: one in a search, else what fits",
+    "max_failed": "broken trials after which the study stops",
+    "top": "how many of the best are trained again",
+    "ConfirmSpec.replicates": "trainings of each winner, on fresh seeds",
+    "cpus": "processor cores for each trial",
+    "gpus": "devices for each trial; a fraction shares one",
+    "checkpoint_seconds": "least time between two savings of a trial's state",
+}
+
+BLUEPRINT = {
+    "Blueprint.stages": "words in order, from the input to the last map",
+    "head": "from the last map to the outputs",
+    "Blueprint.classes": "outputs that it is made for, checked against the data",
+    "strict_division": "whether windows that leave border positions unread are errors",
+    "silence": "kinds of advice that are not wanted",
+    "block": "the word: what kind of stage this is",
+    "repeat": "how often, one after the other",
+    "PlainStage.repeat": "number of convolutions",
+    "ResidualStage.repeat": "number of blocks",
+    "InvertedResidualStage.repeat": "number of blocks",
+    "DenseStage.repeat": "number of layers",
+    "width": "channels that leave it",
+    "kernel": "window's side in positions, one number or one per axis",
+    "stride": "positions from one window to the next",
+    "dilation": "distance between the positions that one window reads",
+    "padding": "zeros around the map: `same`, `valid`, a number, or per axis",
+    "groups": "parts of the channels that are convolved apart",
+    "bias": "whether a constant is added per channel; null: unless a norm follows",
+    "norm": "normalization after each convolution, or where its `place` says",
+    "activation": "nonlinearity after each weighted layer, or null",
+    "dropout": "share of values set to zero in training",
+    "pool": "what shrinks the map at the end, or null",
+    "PlainStage.stride_at": "which of the convolutions takes the stride",
+    "convolution": "how weights are laid out and shared",
+    "output_padding": "rows added at the far edge of a transposed convolution's output",
+    "kernels": "one for each convolution of the body, instead of two equal",
+    "inner": "channels of all convolutions in the body but the last",
+    "reduce": "width divided by the channels inside the body",
+    "ResidualStage.groups": "cardinality: parts of the channels that are convolved apart",
+    "ResidualStage.stride": "positions from one window to the next, in the first block",
+    "InvertedResidualStage.stride": "positions from one window to the next, in the first block",
+    "ResidualStage.stride_at": "number, from 1, of the convolution that takes the stride",
+    "order": "where norms and activations stand about convolutions and the addition",
+    "shortcut": "what joins the body's output where the shape changes",
+    "shortcut_norm": "whether a projection has one; null: unless pre-activated",
+    "squeeze_excite": "reduction of a gate over channels; null: no gate",
+    "expansion": "channels inside a block, divided by those that enter",
+    "growth": "channels that each layer adds",
+    "bottleneck": "channels before each main convolution, over growth; 0: none",
+    "transition": "what narrows and pools at the end, or null",
+    "compression": "share of the channels that goes on",
+    "ParallelStage.branches": "lists of stages over the same input, by name if wanted",
+    "merge": "how the outputs are joined",
+    "stages": "words in order, within this one",
+    "AuxiliaryStage.stages": "words in order, before the side classifier",
+    "AuxiliaryStage.head": "the side classifier",
+    "WithinStage.pool": "windows whose maxima the unpooling puts back in place",
+    "weight": "factor of the side classifier's loss",
+    "rates": "dilations, one branch for each",
+    "ones": "whether there is a 1x1 branch",
+    "image_pool": "whether a branch sees the whole map's mean",
+    "project": "whether a 1x1 convolution ends it",
+    "scale": "factor of the map's side, one number or one per axis",
+    "nodes": "core layers in order, each with its own fields",
+}
+
+SECTIONS = {
+    "NormSpec.kind": "over what mean and variance are taken",
+    "place": "before or after the activation, before the convolution, or nowhere",
+    "NormSpec.groups": "parts of the channels that are normalized apart (`group`)",
+    "NormSpec.eps": "added to the variance",
+    "NormSpec.size": "neighbouring channels that count (`local_response`)",
+    "alpha": "factor of the neighbours' squares (`local_response`)",
+    "beta": "exponent (`local_response`)",
+    "k": "constant under the exponent (`local_response`)",
+    "ActivationSpec.kind": "which function",
+    "slope": "factor of negative inputs (`leaky_relu`)",
+    "shared": "whether all channels learn one slope (`prelu`)",
+    "PoolSpec.kind": "what a window becomes",
+    "size": "window's side in positions, one number or one per axis",
+    "PoolSpec.stride": "positions from one window to the next; null: its size",
+    "ceil": "whether the map's size rounds up, with a partial last window",
+    "count_padding": "whether zeros around the map count in averages",
+    "per_channel": "whether each channel has its own weights (`learned`)",
+    "per_position": "whether each place in a window has its own weight (`learned`)",
+    "PoolSpec.bias": "whether a constant is added per channel (`learned`)",
+    "Head.kind": "fully connected layers, 1x1 convolutions, or nothing",
+    "Head.pool": "global pooling; null: flatten, or predict a map",
+    "hidden": "units of each layer before the outputs",
+    "Head.norm": "normalization after each hidden layer, or null",
+    "Head.activation": "nonlinearity after each hidden layer, or null",
+    "Head.dropout": "share of values set to zero in training, before each layer",
+    "output_activation": "nonlinearity after the output layer, or null",
+    "UpsampleStage.kind": "repeat positions, or interpolate between them",
+    "RegNet.kind": "which rule computes the lists",
+    "RegNet.depth": "number of blocks, over all stages",
+    "initial": "channels of the first block",
+    "RegNet.slope": "channels added per block, before rounding",
+    "multiplier": "ratio of the widths of neighbouring stages",
+    "group_width": "channels per group; null: no groups",
+    "ties": "where a width midway between two multiples goes",
+}
+
+NODES = {
+    "RawNode.name": "what it is called in the network; null: its kind and number",
+    "node": "which layer of the core this is",
+    "out": "channels or features that leave it; `outputs`: the network's own",
+    "RawConv.bias": "whether a constant is added per channel",
+    "RawLinear.bias": "whether a constant is added per feature",
+    "RawNorm.kind": "over what mean and variance are taken",
+    "RawNorm.groups": "parts of the channels that are normalized apart (`group`)",
+    "RawNorm.eps": "added to the variance",
+    "RawLocalResponse.size": "neighbouring channels that count",
+    "RawGlobalPool.kind": "what the whole map becomes",
+    "keep": "whether a map of one position is left, instead of features",
+    "RawUpsample.kind": "repeat positions, or interpolate between them",
+    "rate": "share of values set to zero in training",
+    "channels": "which to take, counted from 0",
+    "before": "zero channels in front",
+    "after": "zero channels behind",
+    "RawParallel.branches": "lists of nodes over the same input, by name",
+    "RawWithin.pool": "windows whose maxima the unpooling puts back in place",
+}
+
+TRAINING = {
+    "epochs": "passes over the training part",
+    "batch_size": "examples per step",
+    "optimizer": "how gradients move the weights",
+    "schedule": "how the learning rate changes from step to step",
+    "loss": "what is minimized; null: cross-entropy or squared error, by task",
+    "label_smoothing": "share of the target that is spread over all classes",
+    "kind": "which of several; it decides on the fields beside it",
+    "lr": "learning rate, at the schedule's highest",
+    "momentum": "share of the last step that goes on",
+    "nesterov": "whether the gradient is taken a step ahead",
+    "weight_decay": "pull of weights towards 0",
+    "betas": "decay of the running means of gradient and its square",
+    "eps": "added to the divisor",
+    "warmup_fraction": "share of all steps on the way up",
+    "div": "peak rate over that of the first step",
+    "final_div": "first step's rate over that of the last",
+}
+
+MEANINGS = STUDY | QUESTIONS | BLUEPRINT | SECTIONS | NODES | TRAINING
+ROOTS = (StudySpec, Blueprint, RegNet, Recipe)
+"""The models that a file is checked with: its own, those of its two templates, and that of a pattern's family."""
+
+
+def meaning(model: type[BaseModel], field: str) -> str:
+    """What a field of a model means."""
+    return MEANINGS[key(model, field)]
+
+
+def key(model: type[BaseModel], field: str) -> str:
+    """The key under which that is found."""
+    known = (f"{one.__name__}.{field}" for one in model.__mro__)
+    return next((name for name in known if name in MEANINGS), field)
+
+
+def models() -> list[type[BaseModel]]:
+    """Every model that a study file is checked with, in the order of mention."""
+    return list(dict.fromkeys(one for root in ROOTS for one in _mentioned(root, {})))
+
+
+def _mentioned(kind: Any, seen: dict[Any, None]) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, each before those that its fields mention."""
+    if not isinstance(kind, type) or not issubclass(kind, BaseModel):
+        for part in get_args(kind):
+            yield from _mentioned(part, seen)
+    elif kind not in seen:
+        seen[kind] = None
+        yield kind
+        for field in kind.model_fields.values():
+            yield from _mentioned(field.annotation, seen)
