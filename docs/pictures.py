@@ -1,8 +1,9 @@
-"""Make the pictures of the README anew: both example studies are run, and a real browser looks at the dashboard.
+"""Make all pictures anew: both example studies are run, and a real browser looks at the dashboard.
 
     python docs/pictures.py            about three minutes; needs pip install -e '.[dev]' and a Chromium
 
-The store lies in a temporary folder. Every picture is 1400 pixels wide (the phone's 780) and below 300 kB.
+The store lies in a temporary folder. Every picture is 1400 pixels wide (the phone's 780) and below 300 kB. The drawings of
+networks and the charts of the zoo need no browser; `make_figures.py` and `make_zoo.py` write them in seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 LARGEST = 300_000  # bytes of a picture
+DRAWN = ("make_figures.py", "make_zoo.py")
+"""The scripts that draw without a browser."""
 STUDIES = ("depth-width-filter", "search-digits")
 CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg)"
 
@@ -57,8 +60,10 @@ PICTURES = (
 
 
 def main() -> None:
-    """Run the studies, start the dashboard, take every picture."""
+    """Draw what needs no browser, run the studies, start the dashboard, take every picture."""
     FOLDER.mkdir(exist_ok=True)
+    for script in DRAWN:
+        subprocess.run([sys.executable, str(Path(__file__).with_name(script))], check=True)
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"ARCHSTUDY_STORE": f"sqlite:///{folder}/archstudy.db"}
         for study in STUDIES:

@@ -27,7 +27,9 @@ def advised(study: Study, assignments: Iterable[Assignment]) -> list[dict[str, A
         network = network_of(study, assignment)
         kinds = set()
         for one in advice(network, batch=recipe.batch_size, silence={*blueprint.silence, *matched}):
-            row = found.setdefault(one.kind, {**asdict(one), "assignment": assignment, "networks": 0})
+            row = found.setdefault(
+                one.kind, {**asdict(one), "where": list(one.where), "assignment": assignment, "networks": 0}
+            )
             row["networks"] += one.kind not in kinds
             kinds.add(one.kind)
     return [row | {"of": looked_at} for row in found.values()]

@@ -56,8 +56,8 @@ class Brain:
             create_trial(
                 state=_STATES[outcome],
                 value=value if outcome == "complete" else None,
-                params={name: self._inward(name, assignment[name]) for name in self._space.names},
-                distributions=dict(self._distributions),
+                params={name: self._inward(name, value) for name, value in assignment.items()},
+                distributions={name: self._distributions[name] for name in assignment},
                 constraints=dict(excess),
             )
         )
@@ -70,9 +70,14 @@ class Brain:
         if number < len(self._start):
             fixed = {name: self._inward(name, value) for name, value in self._start[number].items()}
             self._study.enqueue_trial(fixed)
-        trial = self._study.ask(self._distributions)
+        trial = self._study.ask()
         self._live[trial.number] = trial
-        return trial.number, {name: self._outward(name, value) for name, value in trial.params.items()}
+        assignment: Assignment = {}
+        for variable in self._space.variables:
+            if self._space.exists(variable, assignment):
+                inward = _suggested(trial, variable.name, self._distributions[variable.name])
+                assignment[variable.name] = self._outward(variable.name, inward)
+        return trial.number, assignment
 
     def tell(self, handle: int, outcome: Outcome, value: float | None = None, excess: Mapping[str, float] = {}) -> None:
         """How a proposal ended: the first objective's value when complete, the broken constraints when infeasible."""
@@ -100,6 +105,17 @@ class Brain:
     def _outward(self, name: str, value: Any) -> Any:
         domain = self._space[name].domain
         return domain.options[value] if isinstance(domain, Choice) else value
+
+
+def _suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
 
 
 def _distribution(domain: Domain) -> BaseDistribution:

@@ -78,7 +78,7 @@ def _better(target: str) -> str:
 
 def _unused(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
     """Declared variables that nothing refers to, whose variation could change nothing."""
-    used = {name for value in spec.variables.values() if isinstance(value, str) for name in names(value)}
+    used = {name for value in spec.variables.values() for _, text in texts(value) for name in names(text)}
     used |= {name for section in TEMPLATES for _, text in texts(getattr(spec, section)) for name in names(text)}
     misspelt = used - {*spec.variables, *space.names}
     for name in spec.variables:
@@ -129,7 +129,7 @@ def _open(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
     for variable in space.variables:
         told = variable.name in (*design.factors, design.match and design.match.by)
         if not told and len(probes(variable.domain)) > 1:
-            cure = "add it to design.factors, or give it one value"
+            cure = "give it one value" if variable.within else "add it to design.factors, or give it one value"
             yield Problem(variable.where, f"{variable.name!r} is neither a factor nor matched; {cure}")
 
 
@@ -157,5 +157,7 @@ def _factor_problems(space: SearchSpace, where: Path, name: str, declared: Mappi
             yield Problem(where, f"unknown variable {name!r}{nearest(name, known)}")
         elif not isinstance(declared[name], Mapping | list):
             yield Problem(where, f"{name!r} is computed from others and has no levels; name a variable with a domain")
+    elif parent := space[name].within:
+        yield Problem(where, f"{name!r} exists only within an option of {parent[0]!r}; vary it in a search")
     elif isinstance(space[name].domain, FloatRange):
         yield Problem(where, f"{name!r} is a range of real numbers; list its levels with {{choice: [...]}}")

@@ -12,7 +12,7 @@ from searchspace.cost import Cost, Infeasible, cost
 from searchspace.language.problems import Path
 from searchspace.language.space import Assignment
 from searchspace.language.units import human, percent
-from searchspace.language.variables import IntRange, levels, probes
+from searchspace.language.variables import IntRange, levels
 from searchspace.match import solve
 from studies.candidate import Study, candidate, described, key, network_of, place
 from studies.seeds import derive
@@ -55,7 +55,7 @@ def _constants(study: Study) -> Assignment:
     design = study.spec.design
     assert design is not None
     told = (*design.factors, design.match and design.match.by)
-    return {one.name: probes(one.domain)[0] for one in study.space.variables if one.name not in told}
+    return {name: value for name, value in study.space.completed({}).items() if name not in told}
 
 
 def _cell(study: Study, combination: Assignment) -> Cell:

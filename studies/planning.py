@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from typing import Any
 
-from searchspace.language.variables import sample
 from studies import design
 from studies.advising import advised
 from studies.candidate import Candidate, Study, candidate
@@ -79,8 +78,7 @@ def _search(study: Study) -> dict[str, Any]:
 
 def _draw(study: Study) -> list[Candidate]:
     generator = random.Random(derive(study.spec.seed, "plan"))
-    variables = study.space.variables
-    return [candidate(study, {one.name: sample(one.domain, generator) for one in variables}) for _ in range(DRAWN)]
+    return [candidate(study, study.space.sample(generator)) for _ in range(DRAWN)]
 
 
 def _quartiles(feasible: list[Candidate], name: str) -> list[int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
+from searchspace.language.space import label
 from searchspace.language.units import human, percent
 from studies import analysis
 from studies.candidate import Study
@@ -43,11 +44,12 @@ def interval(mean: float, half_width: float | None, metric: str, n: int | None =
 
 def assignment(values: Mapping[str, Any]) -> str:
     """`depth=2 kernel=3 lr=0.0812`."""
-    return " ".join(f"{name}={_value(value)}" for name, value in values.items())
+    return " ".join(f"{name}={setting(value)}" for name, value in values.items())
 
 
-def _value(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def setting(value: Any) -> str:
+    """A variable's value: a section by its word or kind."""
+    return f"{value:.3g}" if isinstance(value, float) else label(value) or str(value)
 
 
 def plan(study: Study, facts: Row) -> list[str]:

@@ -7,7 +7,7 @@ Recipe each time that a cell or a proposal fills them in.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -39,12 +39,13 @@ def _bound(text: Any) -> Any:
     return text
 
 
-VERSIONS = ("archstudy/v1",)
+_Version = Literal["archstudy/v1"]
+VERSIONS: tuple[str, ...] = get_args(_Version)
 """The versions of the language that are read, the newest last.
 
 Within one, sound files stay sound and keep their meaning and fingerprint; docs/spec.md has the rule.
 """
-Version = Annotated[Literal["archstudy/v1"], BeforeValidator(_version)]
+Version = Annotated[_Version, BeforeValidator(_version)]
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME})]
 Quantity = Annotated[int | float | str, BeforeValidator(quantity)]
 Fraction = Annotated[int | float | str, BeforeValidator(fraction)]

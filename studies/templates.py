@@ -10,7 +10,7 @@ from typing import Any
 from searchspace.language.expressions import names
 from searchspace.language.problems import Path, Problem, SpecError
 from searchspace.language.space import Assignment, SearchSpace
-from searchspace.language.variables import Choice, Variable, probes, sample
+from searchspace.language.variables import Choice, Variable, probes
 from studies.candidate import filled
 
 DRAWN = 100
@@ -18,19 +18,18 @@ DRAWN = 100
 
 
 def probe_assignments(space: SearchSpace) -> Iterator[Assignment]:
-    """A baseline, then each variable's other probes one at a time."""
-    baseline = {variable.name: probes(variable.domain)[0] for variable in space.variables}
-    yield baseline
+    """A baseline, then each variable's other probes one at a time; a conditional one where it exists."""
+    yield space.completed({})
     for variable in space.variables:
         for value in probes(variable.domain)[1:]:
-            yield {**baseline, variable.name: value}
+            yield space.completed({**space.reaching(variable), variable.name: value})
 
 
 def random_assignments(space: SearchSpace, seed: int, count: int) -> Iterator[Assignment]:
     """Assignments drawn at random; none where nothing varies."""
     generator = random.Random(seed)
     for _ in range(count if space.variables else 0):
-        yield {variable.name: sample(variable.domain, generator) for variable in space.variables}
+        yield space.sample(generator)
 
 
 def template_problems(space: SearchSpace, task: str) -> list[Problem]:
@@ -61,21 +60,29 @@ def _told(space: SearchSpace, probed: list[Assignment], where: Path, at: dict[in
     """The problems of one place, given the numbers of the probes that have one there."""
     first, problem = next(iter(at.items()))
     baseline, assignment = probed[0], probed[first]
-    changed = [name for name, value in assignment.items() if value != baseline[name]]
+    changed = [name for name, value in assignment.items() if value != baseline.get(name)]
+    # A choice that only makes another variable exist is not to blame.
+    parents = {name for one in changed for name in space.reaching(space[one])}
+    changed = [name for name in changed if name not in parents]
     guilty = changed or [
         variable.name
         for variable in space.variables
-        if any(number not in at for number, one in enumerate(probed) if one[variable.name] != baseline[variable.name])
+        if any(_differs(variable.name, one, baseline) and number not in at for number, one in enumerate(probed))
     ]
     text = _text_at(space, where)
-    if len(guilty) == 1 and text is not None and text.strip() == f"${guilty[0]}":
-        wrong = {repr(probed[number][guilty[0]]): (probed[number][guilty[0]], one) for number, one in at.items()}
+    alone = text is not None and len(guilty) == 1 and text.strip() == f"${guilty[0]}"
+    if alone or (len(guilty) == 1 and space[guilty[0]].within):
+        wrong = {repr(value): (value, one) for n, one in at.items() if (value := probed[n].get(guilty[0])) is not None}
         yield from (_at_option(space[guilty[0]], value, one) for value, one in wrong.values())
     else:
         named = guilty or sorted(names(text) & assignment.keys())
         if any(f"${name} is" in problem.message for name in named):
             named = []  # the sentence has the value already
         yield replace(problem, message=problem.message + _when({name: assignment[name] for name in named}))
+
+
+def _differs(name: str, one: Assignment, baseline: Assignment) -> bool:
+    return name in one and one[name] != baseline.get(name)
 
 
 def _when(values: Assignment) -> str:
@@ -110,8 +117,8 @@ def _combined(space: SearchSpace, task: str) -> list[Problem]:
         if not _wrong(space, assignment, task):
             continue
         for name, value in baseline.items():
-            calmer = {**assignment, name: value}
+            calmer = space.completed({**assignment, name: value})
             assignment = calmer if _wrong(space, calmer, task) else assignment
-        when = _when({name: value for name, value in assignment.items() if value != baseline[name]})
+        when = _when({name: value for name, value in assignment.items() if value != baseline.get(name)})
         return [replace(one, message=one.message + when) for one in _wrong(space, assignment, task)]
     return []

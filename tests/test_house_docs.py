@@ -19,8 +19,18 @@ def test_the_reference_is_up_to_date() -> None:
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_links_of_the_pages_work(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
-    missing = [link for link in links if not link.startswith(("#", "http")) and not (page.parent / link).exists()]
+    missing = [link for link in links if not link.startswith("http") and not there(page, link)]
     assert not missing, f"{page.name} links to what is not there: {missing}"
+
+
+def there(page: Path, link: str) -> bool:
+    """Whether the file exists and, behind a `#`, has that heading."""
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_paths_that_the_architecture_names_exist() -> None:

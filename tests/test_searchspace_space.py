@@ -1,11 +1,12 @@
 """Spaces: named, derived and inline variables, what they are filled in with, and every mistake at its place."""
 
+import random
 from typing import Any
 
 import pytest
 
 from searchspace.language.problems import UNKNOWN, SpecError
-from searchspace.language.space import search_space, survey, texts
+from searchspace.language.space import SearchSpace, search_space, survey, texts
 from searchspace.language.variables import Choice, IntRange, Variable
 
 TEMPLATES: dict[str, Any] = {"blueprint": {"stages": [{"width": "$wide", "kernel": {"choice": [3, 5]}}]}, "recipe": {}}
@@ -129,3 +130,95 @@ def test_a_parameter_hides_a_variable_that_cannot_be_read() -> None:
 
 def test_texts() -> None:
     assert list(texts({"a": ["x", {"b": "y"}], "c": 3})) == [(("a", 0), "x"), (("a", 1, "b"), "y")]
+
+
+# --- variables within the options of others ---------------------------------------------------------------------------
+
+CONDITIONAL = {
+    "stages": [
+        {"block": "plain", "width": 8},
+        {
+            "choice": [
+                {"block": "plain", "width": "$width", "kernel": {"choice": [3, 5, 7]}},
+                {
+                    "block": "residual",
+                    "width": 16,
+                    "repeat": {"int": [1, 4]},
+                    "norm": {"choice": ["batch", {"kind": "group", "groups": {"choice": [2, 4]}}]},
+                },
+            ]
+        },
+    ]
+}
+CHOICE = "blueprint_stages_1"
+
+
+def conditional() -> SearchSpace:
+    return search_space({"width": {"int": [4, 6]}}, {"blueprint": CONDITIONAL, "recipe": {}})
+
+
+def test_what_stands_within_an_option_is_a_variable_of_its_own() -> None:
+    space = conditional()
+    assert {one.name: one.within for one in space.variables} == {
+        "width": None,
+        CHOICE: None,
+        f"{CHOICE}_plain_kernel": (CHOICE, 0),
+        f"{CHOICE}_residual_repeat": (CHOICE, 1),
+        f"{CHOICE}_residual_norm": (CHOICE, 1),
+        f"{CHOICE}_residual_norm_group_groups": (f"{CHOICE}_residual_norm", 1),
+    }
+
+
+def test_it_exists_only_while_that_option_is_chosen_and_is_counted_so() -> None:
+    space = conditional()
+    assert space.size == 3 * (3 + 4 * (1 + 2))
+    dice = random.Random(0)
+    drawn = [space.sample(dice) for _ in range(2_000)]
+    seen = {tuple(one) for one in drawn}
+    plain = ("width", CHOICE, f"{CHOICE}_plain_kernel")
+    residual = ("width", CHOICE, f"{CHOICE}_residual_repeat", f"{CHOICE}_residual_norm")
+    assert seen == {plain, residual, (*residual, f"{CHOICE}_residual_norm_group_groups")}
+    assert len({repr(one) for one in drawn}) == space.size
+    for one in drawn:
+        stage = space.resolve(one)["blueprint"]["stages"][1]
+        if stage["block"] == "plain":
+            assert stage == {"block": "plain", "width": one["width"], "kernel": one[f"{CHOICE}_plain_kernel"]}
+        elif stage["norm"] != "batch":
+            assert stage["norm"] == {"kind": "group", "groups": one[f"{CHOICE}_residual_norm_group_groups"]}
+
+
+def test_an_assignment_is_completed_and_trimmed() -> None:
+    space = conditional()
+    first = space.completed({})
+    assert first == {"width": 4, CHOICE: space[CHOICE].domain.options[0], f"{CHOICE}_plain_kernel": 3}
+    groups = space[f"{CHOICE}_residual_norm_group_groups"]
+    other = space.completed({**space.reaching(groups), groups.name: 4, f"{CHOICE}_plain_kernel": 7})
+    assert space.resolve(other)["blueprint"]["stages"][1] == {
+        "block": "residual",
+        "width": 16,
+        "repeat": 1,
+        "norm": {"kind": "group", "groups": 4},
+    }
+    assert f"{CHOICE}_plain_kernel" not in other
+
+
+def test_declared_choices_may_hold_variables_too() -> None:
+    declared = {"opt": {"choice": [{"kind": "sgd", "lr": {"float": [0.01, 0.1]}}, {"kind": "adam"}, {"kind": "adam"}]}}
+    with pytest.raises(SpecError, match="stands twice"):
+        search_space(declared, {"recipe": {"optimizer": "$opt"}})
+    declared["opt"]["choice"].pop()
+    space = search_space(declared, {"recipe": {"optimizer": "$opt"}})
+    assert space.names == ("opt", "opt_sgd_lr")
+    assert space.resolve(space.completed({}))["recipe"] == {"optimizer": {"kind": "sgd", "lr": 0.01}}
+
+
+def test_a_mistake_within_an_option_has_its_place() -> None:
+    tree = {
+        "stages": [{"choice": [{"block": "plain", "width": {"int": [9, 4]}}, {"block": "plain", "width": "$wdith"}]}]
+    }
+    with pytest.raises(SpecError, match=r"holds nothing") as caught:
+        search_space({"width": {"int": [4, 6]}}, {"blueprint": tree})
+    assert [problem.where for problem in caught.value.problems] == [
+        ("blueprint", "stages", 0, "choice", 0, "width"),
+        ("blueprint", "stages", 0, "choice", 1, "width"),
+    ]

@@ -20,7 +20,7 @@ from studies.errors import Conflict
 from studies.progress import silent
 from studies.run import Ended, enrol, run
 from studies.seeds import derive
-from studies.store import Engine, LeaseLost, Writer, acquire, query, this_process
+from studies.store import Engine, LeaseLost, Writer, acquire, connect, query, this_process
 from worker.job import EpochMetrics, Job, TrainingFailed
 from worker.trainer import evaluate, train
 
@@ -676,3 +676,37 @@ def test_a_search_starts_where_it_is_told_to_and_goes_on_there(tiny: Build, stor
     assert len(rows) == 5
     assert all(0.25 <= row["assignment"]["width"] <= 1.0 for row in rows)
     assert rows[0]["blueprint"]["stages"][0]["width"] == 8
+
+
+def test_variables_within_options_are_asked_for_where_they_exist(tiny: Build, tmp_path: Path) -> None:
+    """With TPE; and a study that was paused proposes what an uninterrupted one does."""
+    stage = {
+        "choice": [
+            {"block": "plain", "width": "$width", "kernel": {"choice": [1, 3, 5]}},
+            {"block": "residual", "width": "$width", "repeat": {"int": [1, 3]}},
+        ]
+    }
+    sections = {
+        "variables": {
+            "width": {"int": [2, 30]},
+            "opt": {"choice": [{"kind": "sgd", "lr": {"float": [0.01, 0.1]}}, {"kind": "adam"}]},
+        },
+        "blueprint": {"stages": [stage]},
+        "recipe": {"epochs": 1, "optimizer": "$opt"},
+        "search": {"sampler": "tpe"},
+    }
+    proposed = []
+    for budgets in ([16], [5, 16]):
+        engine = connect(f"sqlite:///{tmp_path}/{len(budgets)}.db")
+        for trials_ in budgets:
+            drive = partial(inline.drive, train=toy, evaluate=toy_test)
+            run(tiny(**sections, budget={"trials": trials_}), engine, tmp_path / str(len(budgets)), drive, silent)
+        proposed.append([row["assignment"] for row in query.trials(engine, 1, phase="search")])
+        engine.dispose()
+    assert proposed[0] == proposed[1]
+    for one in proposed[0]:
+        plain = one["blueprint_stages_0"]["block"] == "plain"
+        assert ("blueprint_stages_0_plain_kernel" in one) == plain
+        assert ("blueprint_stages_0_residual_repeat" in one) != plain
+        assert ("opt_sgd_lr" in one) == (one["opt"]["kind"] == "sgd")
+    assert len({(one["blueprint_stages_0"]["block"], one["opt"]["kind"]) for one in proposed[0]}) == 4

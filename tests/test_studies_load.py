@@ -174,6 +174,13 @@ VARIABLES: dict[str, tuple[str | bytes, list[str]]] = {
             r"s.yaml:10:45: .*width: cannot compute .*: \$depth is 'a'; only numbers can be computed with",
         ],
     ),
+    "a mistake within an option": (
+        but(
+            ("kernel: 3", "activation: {choice: [{kind: relu}, {kind: leaky_relu, slope: {choice: [0.1, -1.0]}}]}"),
+            of=SEARCH,
+        ),
+        [r"s.yaml:10:\d+: blueprint.stages.0.activation.choice.1.slope.choice.1: got -1.0; write at least 0.0 .*"],
+    ),
     "a start outside": (
         but(("search: {", "search: {start: [{widht: 4}, {width: 5000, lr: 3}], "), of=SEARCH),
         [

@@ -1,12 +1,23 @@
 """Every field of a study file says what it means, in few words; and the reference has a place for every section."""
 
 import re
+from pathlib import Path
 
+import jsonschema
 import pytest
 from pydantic import BaseModel
 
+from searchspace.advice import KINDS
+from searchspace.blueprint import FIELDS as WORDS
+from searchspace.blueprint import Blueprint
+from searchspace.cost import COUNTED
+from searchspace.language import yamlio
+from searchspace.language.expand import expand
 from studies.meanings import BLUEPRINT, MEANINGS, NODES, QUESTIONS, SECTIONS, STUDY, TRAINING, key, meaning, models
+from studies.schema import study_schema
 
+ROOT = Path(__file__).parents[1]
+SPEC = (ROOT / "docs/spec.md").read_text(encoding="utf-8")
 MODELS = models()
 FIELDS = [(model, field) for model in MODELS for field in model.model_fields]
 every_field = pytest.mark.parametrize(
@@ -32,3 +43,29 @@ def test_a_field_is_known_by_its_model_first() -> None:
     assert key(by_name["RawPool"], "kind") == "PoolSpec.kind"
     assert key(by_name["RawConv"], "kernel") == "kernel"
     assert meaning(by_name["PlainStage"], "repeat") != meaning(by_name["DenseStage"], "repeat")
+
+
+def anchors() -> list[str]:
+    """The names of the headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", SPEC, re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_every_link_inside_the_reference_leads_to_one_heading() -> None:
+    links = set(re.findall(r"\]\(#([^)]+)\)", SPEC))
+    assert len(links) > 50
+    assert {link: anchors().count(link) for link in links if anchors().count(link) != 1} == {}
+
+
+@pytest.mark.parametrize("name", [*KINDS, *WORDS, "apiVersion", "$stage", *COUNTED])
+def test_the_reference_has_every_word_every_advice_and_every_cost(name: str) -> None:
+    assert f"`{name}`" in SPEC
+
+
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", SPEC, re.MULTILINE | re.DOTALL))
+def test_the_blueprints_of_the_reference_are_sound(text: str) -> None:
+    tree = yamlio.load(text, "spec.md").data
+    blueprint = tree.get("blueprint", {"stages": [], **tree})
+    assert Blueprint.model_validate(expand(blueprint, {}).tree)
+    study = yamlio.read(ROOT / "studies/examples/depth-width-filter.yaml").data
+    jsonschema.validate({**study, "blueprint": blueprint}, study_schema())

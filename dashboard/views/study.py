@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import charts, data
 from dashboard.parts import chart, chosen_study, go, header, link, living, page, tiles
 from dashboard.words import active, costs, duration, literal, percent, plural, settings, shown
-from studies.screens import interval, opened
+from studies.screens import interval, opened, setting
 
 Row = dict[str, Any]
 LINES = 60  # learning curves drawn one by one; beyond, bands stand for the many
@@ -205,7 +205,10 @@ def table_row(row: Row) -> Row:
     first = {"trial": row["number"], "phase": row["phase"], "state": row["state"], "value": row["value"]}
     first |= {name: row[name] for name in ("macs", "params")}
     first |= {"seconds": row["train_seconds"] or None}
-    variables = {f"{name}\u200a": value for name, value in row["assignment"].items()}
+    variables = {
+        f"{name}\u200a": setting(value) if isinstance(value, dict) else value
+        for name, value in row["assignment"].items()
+    }
     return {**first, **variables, "note": again or same or failure}
 
 

@@ -5,17 +5,28 @@ Choices are substituted first and the result validated then, so a variable may s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from searchspace.language import expand
 from searchspace.language.blocks import names_at
 from searchspace.language.expressions import STAGE, Circle, UndefinedVariable, evaluate, fill, names, order
 from searchspace.language.origins import Expanded
 from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError
-from searchspace.language.variables import FloatRange, Variable, is_domain, levels, parse_domain
+from searchspace.language.variables import (
+    Choice,
+    Domain,
+    FloatRange,
+    Variable,
+    first,
+    is_domain,
+    levels,
+    parse_domain,
+    sample,
+)
 
 Assignment = dict[str, Any]
 """A value for every free variable, by name."""
@@ -42,10 +53,44 @@ class SearchSpace:
     @property
     def size(self) -> int | None:
         """How many assignments there are; None where a variable is a real number."""
-        domains = [variable.domain for variable in self.variables]
-        if any(isinstance(domain, FloatRange) for domain in domains):
+        if any(isinstance(variable.domain, FloatRange) for variable in self.variables):
             return None
-        return prod(len(levels(domain)) for domain in domains)
+        return self._size(None)
+
+    def _size(self, within: tuple[str, int] | None) -> int:
+        """The assignments of the variables that stand within one option of a choice."""
+        return prod(
+            sum(self._size((variable.name, number)) for number in range(len(levels(variable.domain))))
+            for variable in self.variables
+            if variable.within == within
+        )
+
+    def sample(self, generator: random.Random) -> Assignment:
+        """An assignment at random, each variable uniform on its domain's scale."""
+        return self.completed({}, lambda domain: sample(domain, generator))
+
+    def completed(self, given: Mapping[str, Any], choose: Callable[[Domain], Any] = first) -> Assignment:
+        """The given values with `choose`'s for the other variables; conditional ones only where they exist."""
+        values: Assignment = {}
+        for variable in self.variables:
+            if self.exists(variable, values):
+                values[variable.name] = given[variable.name] if variable.name in given else choose(variable.domain)
+        return values
+
+    def exists(self, variable: Variable, values: Mapping[str, Any]) -> bool:
+        """Whether the option is chosen that the variable stands within; `values` are those of the ones before it."""
+        if variable.within is None:
+            return True
+        parent, number = variable.within
+        domain = self[parent].domain
+        return parent in values and isinstance(domain, Choice) and values[parent] == domain.options[number]
+
+    def reaching(self, variable: Variable) -> Assignment:
+        """The choices that make a conditional variable exist."""
+        if variable.within is None:
+            return {}
+        parent, number = variable.within
+        return {**self.reaching(self[parent]), parent: levels(self[parent].domain)[number]}
 
     def resolve(self, assignment: Mapping[str, Any]) -> dict[str, Any]:
         """The templates with every `$name` replaced and the blueprint in built-in words only.
@@ -62,8 +107,9 @@ class SearchSpace:
         values = dict(assignment)
         for name, expression in self.derived:
             values[name] = _derive(name, expression, values)
-        sections: dict[str, Expanded] = {}
         problems: list[Problem] = []
+        self._open(values, problems)
+        sections: dict[str, Expanded] = {}
         for section, tree in self.templates.items():
             if section == BLUEPRINT:
                 sections[section], found = expand.attempt(tree, values)
@@ -71,6 +117,23 @@ class SearchSpace:
             else:
                 sections[section] = Expanded(fill(tree, values, (section,), problems))
         return sections, problems
+
+    def _open(self, values: dict[str, Any], problems: list[Problem]) -> None:
+        """Options that refer to variables are filled in, each after those that it needs itself."""
+        waiting = {name: used for name, value in values.items() if (used := _used(value))}
+        while ready := [name for name, used in waiting.items() if not used & waiting.keys()]:
+            for name in ready:
+                del waiting[name]
+                values[name] = fill(values[name], values, self[name].where, problems)
+        for name in waiting:
+            where = self[name].where
+            problems.append(Problem(where, "its options refer to each other in a circle; give one of them a value"))
+            values[name] = UNKNOWN
+
+
+def _used(value: Any) -> set[str]:
+    """The variables that an option of a choice refers to."""
+    return {name for _, text in texts(value) for name in names(text)} if isinstance(value, str | dict | list) else set()
 
 
 def _derive(name: str, expression: Any, values: Mapping[str, Any]) -> Any:
@@ -102,6 +165,10 @@ def survey(declared: Mapping[str, Any], templates: Mapping[str, Any]) -> tuple[S
     free = [variable.name for variable in variables]
     known = [*dict.fromkeys([*free, *declared])]
     problems += _undefined({**named, "variables": derived}, known)
+    for variable in variables:
+        options = variable.domain.options if isinstance(variable.domain, Choice) else ()
+        found = _undefined({"choice": options}, known)
+        problems += [replace(one, where=(*variable.where, *one.where)) for one in found]
     computed = _computed(derived, free)
     problems += _circles({name: value for name, value in derived.items() if name not in computed}, known)
     readable = {*free, *computed}
@@ -123,25 +190,68 @@ def _declare(name: str, raw: Any, variables: list[Variable], derived: dict[str, 
         derived[name] = raw
 
 
-def _take(name: str, raw: Any, where: Path, variables: list[Variable], problems: list[Problem]) -> None:
+def _take(
+    name: str,
+    raw: Any,
+    where: Path,
+    variables: list[Variable],
+    problems: list[Problem],
+    within: tuple[str, int] | None = None,
+) -> None:
+    """A variable, and behind it those that stand within its options."""
+    inner: list[Variable] = []
+    options = raw.get("choice") if isinstance(raw, Mapping) else None
+    if isinstance(options, list):
+        labels = _labels(options)
+        inside = [
+            _inline(
+                option, (*where, "choice", number), inner, problems, _Naming(f"{name}_{labels[number]}", name, number)
+            )
+            for number, option in enumerate(options)
+        ]
+        raw = {**raw, "choice": inside}
     try:
-        variables.append(Variable(name, parse_domain(raw, where), where))
+        variables.append(Variable(name, parse_domain(raw, where), where, within))
     except SpecError as error:
         problems += error.problems
+    variables += inner
 
 
-def _inline(tree: Any, where: Path, variables: list[Variable], problems: list[Problem]) -> Any:
+def _labels(options: list[Any]) -> list[str]:
+    """What the options are called in the names of variables within them: their word or kind, else their number."""
+    found = [label(option) for option in options]
+    return [str(text) if text and found.count(text) == 1 else str(number) for number, text in enumerate(found)]
+
+
+def label(option: Any) -> str | None:
+    """The word or kind of an option that is a section: `residual`, `sgd`."""
+    tags = (option.get(tag) for tag in ("block", "kind", "zoo")) if isinstance(option, Mapping) else ()
+    return next((tag for tag in tags if isinstance(tag, str) and tag.isidentifier()), None)
+
+
+class _Naming(NamedTuple):
+    """How variables within an option are named: by its label, and their place in it."""
+
+    prefix: str
+    parent: str
+    number: int
+
+
+def _inline(
+    tree: Any, where: Path, variables: list[Variable], problems: list[Problem], naming: _Naming | None = None
+) -> Any:
     """The tree with every inline domain replaced by a reference to the variable named by its place."""
     if is_domain(tree):
-        name = "_".join(str(part) for part in where)
+        name = naming.prefix if naming else "_".join(str(part) for part in where)
         before = len(problems)
-        _take(name, tree, where, variables, problems)
+        _take(name, tree, where, variables, problems, (naming.parent, naming.number) if naming else None)
         return f"${name}" if len(problems) == before else UNKNOWN
-    if isinstance(tree, Mapping):
-        return {key: _inline(value, (*where, key), variables, problems) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_inline(value, (*where, index), variables, problems) for index, value in enumerate(tree)]
-    return tree
+    items = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list) else ()
+    made = {}
+    for key, value in items:
+        inner = naming and naming._replace(prefix=f"{naming.prefix}_{key}")
+        made[key] = _inline(value, (*where, key), variables, problems, inner)
+    return made if isinstance(tree, Mapping) else [*made.values()] if isinstance(tree, list) else tree
 
 
 def _undefined(trees: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
@@ -162,7 +272,7 @@ def texts(tree: Any, where: Path = ()) -> Iterator[tuple[Path, str]]:
     """Every text in a tree, with its place."""
     if isinstance(tree, str):
         yield where, tree
-    children = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list) else ()
+    children = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, list | tuple) else ()
     for key, value in children:
         yield from texts(value, (*where, key))
 

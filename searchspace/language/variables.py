@@ -58,11 +58,16 @@ Domain = Choice | IntRange | FloatRange
 
 @dataclass(frozen=True)
 class Variable:
-    """A domain under the name that `$name`, designs, effects and screens use; `where` says where it is declared."""
+    """A domain under the name that `$name`, designs, effects and screens use; `where` says where it is declared.
+
+    A conditional variable stands `within` an option of another one, (name, number of the option): it exists only while
+    that option is chosen.
+    """
 
     name: str
     domain: Domain
     where: Path = ()
+    within: tuple[str, int] | None = None
 
 
 def is_domain(raw: Any) -> bool:
@@ -181,6 +186,11 @@ def levels(domain: Domain) -> tuple[Any, ...]:
     if isinstance(domain, IntRange):
         return tuple(domain.values())
     raise ValueError("a range of real numbers has no levels; list them with {choice: [...]}")
+
+
+def first(domain: Domain) -> Any:
+    """The first value of a domain: what a description takes where nothing else is said."""
+    return probes(domain)[0]
 
 
 def probes(domain: Domain) -> tuple[Any, ...]:

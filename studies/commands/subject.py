@@ -16,7 +16,8 @@ from searchspace.language import yamlio
 from searchspace.language.expand import attempt
 from searchspace.language.problems import Problem, SpecError, nearest
 from searchspace.language.sentences import at_keys, problems
-from searchspace.language.variables import probes
+from searchspace.language.space import Assignment, SearchSpace, label
+from searchspace.language.variables import Choice
 from searchspace.lower import checked, lower
 from searchspace.zoo import files
 from searchspace.zoo.files import Card
@@ -125,14 +126,27 @@ def _stored(arguments: argparse.Namespace) -> Subject:
     return Subject(f"{row['name']}, trial {number}", network, blueprint, None, batch)
 
 
-def _of_study(path: Path, study: Study, settings: list[str]) -> Subject:
-    """The network of a study file with its variables at `--set`, or else at the first value of their domains."""
-    assignment = {variable.name: probes(variable.domain)[0] for variable in study.space.variables}
+def _assigned(space: SearchSpace, settings: list[str]) -> Assignment:
+    """The first value of every domain, or what is set; an option that is a section is named by its word or kind."""
+    given: Assignment = {}
     for setting in settings:
         name, _, text = setting.partition("=")
-        if name not in assignment or not text:
-            raise ValueError(f"--set {setting!r} sets no variable; write NAME=VALUE{nearest(name, assignment)}")
-        assignment[name] = yamlio.resolve(text)
+        if name not in space.names or not text:
+            raise ValueError(f"--set {setting!r} sets no variable; write NAME=VALUE{nearest(name, space.names)}")
+        domain = space[name].domain
+        options = domain.options if isinstance(domain, Choice) else ()
+        given[name] = next((one for one in options if label(one) == text), yamlio.resolve(text))
+    assignment = space.completed(given)
+    if unused := sorted(given.keys() - assignment.keys()):
+        raise ValueError(
+            f"--set {unused[0]} has no effect: it stands within an option that is not chosen; set that too"
+        )
+    return assignment
+
+
+def _of_study(path: Path, study: Study, settings: list[str]) -> Subject:
+    """The network of a study file with its variables at `--set`, or else at the first value of their domains."""
+    assignment = _assigned(study.space, settings)
     try:
         network = network_of(study, assignment)
     except Impossible as error:

@@ -1,4 +1,4 @@
-"""The numbers and outputs in the pages: `python docs/examples.py` runs every example and writes them anew.
+"""The numbers and outputs in the pages: `python docs/make_examples.py` runs every example and writes them anew.
 
 * A fenced `yaml` block whose first line is a comment with options, `# --input 3x224x224 --outputs 1000`, is described
   with them; the line with `>` after it is what was counted. `, the same as zoo:vgg16` compares fingerprints as well.
