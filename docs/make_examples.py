@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -113,6 +114,7 @@ def same(facts: dict[str, Any], name: str | None) -> str:
 
 
 if __name__ == "__main__":
+    os.environ["COLUMNS"] = "100"  # how wide terminals are in the pages
     for page in PAGES:
         file = FOLDER / page
         file.write_text(remade(file.read_text(encoding="utf-8"))[0], encoding="utf-8")

@@ -20,7 +20,7 @@ from searchspace import cost
 from searchspace.advice import KINDS
 from searchspace.blueprint import WORDS
 from searchspace.language.units import fraction, quantity
-from searchspace.words import parts
+from searchspace.words import branches, parts
 from searchspace.words.raw import AnyNode
 from studies.meanings import meaning, models
 from studies.spec import StudySpec
@@ -117,8 +117,8 @@ NAMES: dict[Any, tuple[str, str]] = {
 }
 """One of a kind, and several."""
 KNOWN: dict[Any, str] = {
-    parts.PerAxis: "whole number (1 to 1024), or a list with one per axis",
-    parts.Pads: "`same`, `valid`, whole number (0 to 1024), or a list per axis of one or `[before, after]`",
+    parts.PerAxis: "whole number (1 to 1024) or list with one per axis",
+    parts.Pads: "`same`, `valid`, whole number (0 to 1024) or list with one, or a pair of them, per axis",
 }
 READ: dict[Any, str] = {quantity: "count, such as `2M`", fraction: "share, such as `4%`"}
 """What is read from text, by the function that reads it."""
@@ -130,7 +130,9 @@ def kind(annotation: Any, metadata: Any = (), many: bool = False) -> str:
     limits = _limits([inner for one in metadata for inner in (one, *getattr(one, "metadata", ()))])
     functions = [getattr(one, "func", None) for one in metadata]
     if parts.as_kind in functions:
-        return f"{kind(annotation)}, in short its kind"
+        return f"{kind(annotation)}, its kind alone"
+    if branches.named in functions:
+        return f"{kind(annotation)}, list of such lists"
     read = [READ[one] for one in functions if one in READ]
     return (read or [_name(annotation, many)])[0] + (f" ({limits})" if limits else "")
 
@@ -157,7 +159,8 @@ def _name(annotation: Any, many: bool) -> str:
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (list, tuple):
-        return f"{'lists' if many else 'list'} of {kind(arguments[0], many=True)}"
+        items = KNOWN[arguments[0]] if arguments[0] in KNOWN else kind(arguments[0], many=True)
+        return f"{'lists' if many else 'list'} of {items}"
     if origin is dict:
         return f"{'mappings' if many else 'mapping'} from names to {kind(arguments[1], many=True)}"
     if isinstance(annotation, type):
@@ -173,7 +176,10 @@ def _either(arguments: tuple[Any, ...], many: bool) -> str:
         return together
     whole = reduce(or_, rest)
     texts = [KNOWN[whole]] if whole in KNOWN else [kind(one, many=many) for one in rest]
-    return " or ".join(dict.fromkeys([*texts, *(["null"] if len(rest) < len(arguments) else [])]))
+    text = " or ".join(dict.fromkeys(texts))
+    if len(rest) == len(arguments):
+        return text
+    return f"{text}{',' * (', ' in text)} or null"
 
 
 def _default(field: FieldInfo) -> str:

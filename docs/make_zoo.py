@@ -18,9 +18,9 @@ Row = dict[str, Any]
 NAMES = {"imagenet_top1": "ImageNet top-1", "imagenet_top5": "ImageNet top-5", "cifar10": "CIFAR-10", "mnist": "MNIST"}
 TOP = """# The zoo
 
-Published networks by name. `archstudy describe zoo` lists them in a terminal, `archstudy describe zoo:resnet50` shows one,
-`blueprint: {zoo: resnet50}` takes one into a study ([how](networks.md#networks-of-the-zoo)). This page is made from their
-files (`python docs/make_zoo.py`), and a test holds it up to date. A family is one YAML file in `searchspace/zoo/`.
+Published networks by name. `archstudy describe zoo` lists them in a terminal, `archstudy describe zoo:resnet50` shows
+one, `blueprint: {zoo: resnet50}` takes one into a study ([how](networks.md#networks-of-the-zoo)). A family is one YAML
+file in `searchspace/zoo/`. This page is made from these files (`python docs/make_zoo.py`); a test holds it up to date.
 
 Parameters, multiply-adds (MACs) and receptive fields are counted at the input that stands beside them. Errors are
 published ones, with their source. They were measured with other training, other crops and other test images, as the
@@ -62,7 +62,7 @@ def _history() -> Iterator[str]:
     human_ = found["human"]
     yield f"One trained person had {told(human_['error'])} on 1,500 of the images ({link(human_['source'])})."
     for one in found["outside_data"]:
-        yield f"With more training data {one['name']} had {told(one['error'])} in {one['year']} ({link(one['source'])})."
+        yield f"With more training data, {one['name']}: {told(one['error'])} in {one['year']} ({link(one['source'])})."
 
 
 def history() -> Row:
@@ -88,7 +88,8 @@ def _table(rows: list[Row]) -> Iterator[str]:
     for row in rows:
         size = "x".join(map(str, row["input"]))
         errors = ", ".join(f"{NAMES[name]} {told(error)}" for name, error in row["errors"].items())
-        counts = f"{human(row['params'])} | {human(row['macs'])} | {row['field']:,}"
+        params, macs = (human(row[cost]).replace(" ", "&nbsp;") for cost in ("params", "macs"))
+        counts = f"{params} | {macs} | {row['field']:,}"
         yield f"| `{row['name']}` | {row['year']} | {size} | {counts} | {errors} | {link(row['source'])} |"
 
 

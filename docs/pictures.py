@@ -2,8 +2,8 @@
 
     python docs/pictures.py            about three minutes; needs pip install -e '.[dev]' and a Chromium
 
-The store lies in a temporary folder. Every picture is 1400 pixels wide (the phone's 780) and below 300 kB. The drawings of
-networks and the charts of the zoo need no browser; `make_figures.py` and `make_zoo.py` write them in seconds.
+The store lies in a temporary folder. Every picture is 1400 pixels wide (the phone's 780) and below 300 kB. The drawings
+of networks and the charts of the zoo need no browser; `make_figures.py` and `make_zoo.py` write them in seconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The JSON schema of a study file, for editors that complete and check as one types.
 
-It refuses what no value of a `$variable` could make sound, and nothing that is sound. Every field says what it means.
+It refuses nothing that is sound. What only loading can tell it lets pass: whether a word is declared, a `$variable`
+fits where it stands, a required field comes from `defaults:`. Every field says what it means.
 """
 
 from __future__ import annotations
@@ -102,12 +103,11 @@ _BLOCKS = {
 
 
 def _of(model: type[BaseModel]) -> tuple[Schema, dict[str, Schema]]:
-    """A model's schema and those that it refers to, without titles, and with the meaning of every field."""
+    """A model's schema and those that it refers to, with the meaning of every field instead of a title."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
     known = {one.__name__: one for one in models()}
     for name, one in {**definitions, model.__name__: schema}.items():
-        one.pop("title", None)
         one["description"] = " ".join(one["description"].split())
         for field, value in one["properties"].items():
             value.pop("title", None)

@@ -9,14 +9,23 @@ from pydantic import BaseModel
 
 from searchspace.advice import KINDS
 from searchspace.blueprint import FIELDS as WORDS
-from searchspace.blueprint import Blueprint
 from searchspace.cost import COUNTED
 from searchspace.language import yamlio
-from searchspace.language.expand import expand
+from searchspace.language.yamldump import dump
+from studies.load import load
 from studies.meanings import BLUEPRINT, MEANINGS, NODES, QUESTIONS, SECTIONS, STUDY, TRAINING, key, meaning, models
 from studies.schema import study_schema
+from studies.spec import StudySpec
 
 ROOT = Path(__file__).parents[1]
+ANY = """apiVersion: archstudy/v1
+kind: Study
+name: any
+data: {source: digits}
+blueprint: {stages: [{block: plain, width: 8}]}
+search: {}
+recipe: {epochs: 1}
+"""
 SPEC = (ROOT / "docs/spec.md").read_text(encoding="utf-8")
 MODELS = models()
 FIELDS = [(model, field) for model in MODELS for field in model.model_fields]
@@ -63,9 +72,12 @@ def test_the_reference_has_every_word_every_advice_and_every_cost(name: str) -> 
 
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", SPEC, re.MULTILINE | re.DOTALL))
-def test_the_blueprints_of_the_reference_are_sound(text: str) -> None:
-    tree = yamlio.load(text, "spec.md").data
-    blueprint = tree.get("blueprint", {"stages": [], **tree})
-    assert Blueprint.model_validate(expand(blueprint, {}).tree)
-    study = yamlio.read(ROOT / "studies/examples/depth-width-filter.yaml").data
-    jsonschema.validate({**study, "blueprint": blueprint}, study_schema())
+def test_the_examples_of_the_reference_are_sound(text: str, tmp_path: Path) -> None:
+    """Each is one or more sections of a study, or what may stand under `blueprint`."""
+    given = yamlio.load(text, "spec.md").data
+    sections = given if given.keys() <= StudySpec.model_fields.keys() else {"blueprint": {"stages": [], **given}}
+    study = yamlio.load(ANY, "any.yaml").data | sections
+    jsonschema.validate(study, study_schema())
+    file = tmp_path / "study.yaml"
+    file.write_text(dump(study), encoding="utf-8")
+    assert load(file).spec.name == "any"

@@ -94,6 +94,11 @@ VARYING: dict[str, tuple[Path, tuple[Any, ...], Any]] = {
     "an item of a list": (SEARCH, ("blueprint", "head", "hidden"), ["$width"]),
     "one number per axis": (SEARCH, ("blueprint", "stages", 0, "kernel"), [3, "$kernel"]),
     "an item of a pair": (SEARCH, ("recipe", "optimizer"), {"kind": "adam", "betas": ["$slow", 0.999]}),
+    "options that vary": (
+        SEARCH,
+        ("variables", "norm"),
+        {"choice": [None, {"kind": "group", "groups": {"int": [1, 4]}}]},
+    ),
     "a word in place": (SEARCH, ("blueprint", "stages", 0, "block"), {"choice": ["plain", "residual"]}),
 }
 
