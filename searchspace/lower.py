@@ -26,8 +26,14 @@ def lower(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
     return Network(input_shape, Sequence((("stages", stages), ("head", head))))
 
 
+def checked(network: Network, strict_division: bool = False) -> Network:
+    """The network, if it can exist; else `Infeasible` with the cure: the smallest input that it needs."""
+    _counted(network, strict_division)
+    return network
+
+
 def realized(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
-    """The network, if it can exist and be trained: it ends in `outputs` numbers, and divides where it must."""
+    """The network, if it can exist and be trained: it and its auxiliary classifiers end in `outputs` numbers."""
     return counted(blueprint, input_shape, outputs)[0]
 
 
@@ -37,14 +43,22 @@ def counted(blueprint: Blueprint, input_shape: Shape, outputs: int) -> tuple[Net
         cure = "leave classes out or name the data's number"
         raise Infeasible("classes", f"the blueprint is for {blueprint.classes} classes, the data has {outputs}; {cure}")
     network = lower(blueprint, input_shape, outputs)
+    layers, total = _counted(network, blueprint.strict_division)
+    _ends(layers, input_shape, outputs)
+    return network, total
+
+
+def _counted(network: Network, strict_division: bool) -> tuple[tuple[Layer, ...], Cost]:
     try:
         layers, total = traced(network)
     except Infeasible as error:
         raise _with_cure(network, error) from None
-    _ends(layers, input_shape, outputs)
-    if blueprint.strict_division:
-        _divides(layers)
-    return network, total
+    for layer in layers if strict_division else ():
+        if unread := remainder(layer):
+            n, padded, k, s, _ = unread
+            reason = f"({padded} - {k}) / {s} is not whole on a side of {n}, which strict_division forbids"
+            raise Infeasible(layer.name, f"{reason}; change the input, window, stride or padding")
+    return layers, total
 
 
 def _ends(layers: tuple[Layer, ...], input_shape: Shape, outputs: int) -> None:
@@ -57,23 +71,6 @@ def _ends(layers: tuple[Layer, ...], input_shape: Shape, outputs: int) -> None:
     if shape != (outputs,):
         got = "x".join(map(str, shape))
         raise Infeasible("head", f"the network ends in {got}, not in {outputs} outputs; write a head that does")
-
-
-def _divides(layers: tuple[Layer, ...]) -> None:
-    for layer in layers:
-        if unread := remainder(layer):
-            n, padded, k, s, _ = unread
-            reason = f"({padded} - {k}) / {s} is not whole on a side of {n}, which strict_division forbids"
-            raise Infeasible(layer.name, f"{reason}; change the input, window, stride or padding")
-
-
-def checked(network: Network) -> Network:
-    """The network, if it can exist; else `Infeasible` with the cure: the smallest input that it needs."""
-    try:
-        trace(network)
-    except Infeasible as error:
-        raise _with_cure(network, error) from None
-    return network
 
 
 def _with_cure(network: Network, error: Infeasible) -> Infeasible:

@@ -97,8 +97,15 @@ def _design_plan(study: Study, facts: Row) -> list[str]:
         if held
         else "no cost is held"
     )
-    many = f"{len(facts['cells']) - len(reasons)} cells x {facts['replicates']} replicates = {facts['trials']} trials"
-    return [held_text, many, "", *table(headers, rows), *([""] if reasons else []), *reasons]
+    cells = len(facts["cells"]) - len(reasons)
+    many = f"{cells} cell{'s' * (cells != 1)} x {facts['replicates']} replicates = {facts['trials']} trials"
+    return [held_text, many, "", *table(*_filled(headers, rows)), *([""] if reasons else []), *reasons]
+
+
+def _filled(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[list[Any]]]:
+    """The columns in which something stands."""
+    kept = [index for index in range(len(headers)) if any(row[index] not in (None, "") for row in rows)]
+    return [headers[index] for index in kept], [[row[index] for index in kept] for row in rows]
 
 
 _COUNTS = ("macs", "params", "activations")

@@ -41,6 +41,7 @@ class Expanded:
         return self.origin(path).path
 
     def told(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Problems of the expanded tree at their places in the original: `... (in block 'fire')`."""
+        """Problems of the expanded tree at their places in the original, each once: `... (in block 'fire')`."""
         origins = [(problem, self.origin(problem.where)) for problem in problems]
-        return [replace(one, where=origin.path, message=one.message + origin.note) for one, origin in origins]
+        told = (replace(one, where=origin.path, message=one.message + origin.note) for one, origin in origins)
+        return list(dict.fromkeys(told))

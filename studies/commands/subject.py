@@ -97,7 +97,7 @@ def _declared(document: yamlio.Document, tree: Any, arguments: argparse.Namespac
     shape = _shape(arguments.input) if arguments.input else card.input if card else INPUT
     outputs = arguments.outputs or blueprint.classes or (card.classes if card else OUTPUTS)
     try:
-        network = checked(lower(blueprint, shape, outputs))
+        network = checked(lower(blueprint, shape, outputs), blueprint.strict_division)
     except Infeasible as error:
         impossible = Impossible(error, expanded)
         raise yamlio.placed(document, [Problem(impossible.place[1:], impossible.told)]) from None
