@@ -8,7 +8,6 @@ from typing import Any
 
 from charts import Axis, Point, scatter
 
-from searchspace.language import yamlio
 from searchspace.language.units import fraction, human
 from searchspace.zoo import files
 from studies.commands.describing import zoo
@@ -52,7 +51,7 @@ def page() -> str:
 
 
 def _history() -> Iterator[str]:
-    found = history()
+    found = files.history()
     yield "| year | entry | top-5 error | in the zoo | source |"
     yield "|---|---|---|---|---|"
     for one in found["entries"]:
@@ -63,11 +62,6 @@ def _history() -> Iterator[str]:
     yield f"One trained person had {told(human_['error'])} on 1,500 of the images ({link(human_['source'])})."
     for one in found["outside_data"]:
         yield f"With more training data, {one['name']}: {told(one['error'])} in {one['year']} ({link(one['source'])})."
-
-
-def history() -> Row:
-    """The challenge's winners, by year."""
-    return dict(yamlio.read(Path(files.__file__).parent / "history" / "imagenet.yaml").data)
 
 
 def told(error: str | float) -> str:
@@ -113,7 +107,7 @@ def pictures() -> dict[str, str]:
 
 def years() -> str:
     """The challenge's errors over the years, and one person's."""
-    found = history()
+    found = files.history()
     points = [Point(one["year"], 100 * fraction(one["error"]), one["name"]) for one in found["entries"]]
     best = {one.x: one for one in sorted(points, key=lambda one: -one.y)}
     shown = [Point(one.x, one.y, one.name, "best" if one == best[one.x] else one.name) for one in points]

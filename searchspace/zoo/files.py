@@ -96,6 +96,17 @@ def _hint(name: str, known: list[str]) -> str:
 
 
 @cache
+def history() -> Mapping[str, Any]:
+    """The ImageNet challenge by year: `entries` (year, name, error, source, network of the zoo), and the `human`."""
+    from importlib.resources import files
+
+    path = files("searchspace").joinpath("zoo", "history", "imagenet.yaml")
+    told: dict[str, Any] = yamlio.load(path.read_text(encoding="utf-8"), path.name).data
+    entries = [{**one, "error": fraction(one["error"])} for one in told["entries"]]
+    return {**told, "entries": entries, "human": {**told["human"], "error": fraction(told["human"]["error"])}}
+
+
+@cache
 def _files() -> dict[str, str]:
     """The families' files in the package: name and text."""
     from importlib.resources import files

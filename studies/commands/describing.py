@@ -177,9 +177,9 @@ def totals(asked: Subject, total: Cost) -> list[str]:
 
 
 def _list_zoo(arguments: argparse.Namespace) -> int:
-    rows = zoo()
+    rows, history = zoo(), files.history()
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps({"networks": rows, "imagenet": history}, indent=2))
         return DONE
     headers = ["network", "year", "input", "params", "MACs", "published errors"]
     table = [
@@ -193,7 +193,16 @@ def _list_zoo(arguments: argparse.Namespace) -> int:
         ]
         for row in rows
     ]
-    print("\n".join([*screens.table(headers, table), "", "archstudy describe zoo:NAME shows one of them"]))
+    best = [[one["year"], one["name"], percent(one["error"]), one["zoo"]] for one in history["entries"]]
+    told = [
+        *screens.table(headers, table),
+        "",
+        f"ImageNet challenge, top-5 error on the test set (one person: {percent(history['human']['error'])})",
+        *screens.table(["year", "entry", "error", "in the zoo"], best),
+        "",
+        "archstudy describe zoo:NAME shows one of them",
+    ]
+    print("\n".join(told))
     return DONE
 
 
