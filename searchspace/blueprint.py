@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, get_args
+from typing import Annotated, ClassVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -18,6 +18,7 @@ from searchspace.words.branches import (
 )
 from searchspace.words.dense import DenseStage
 from searchspace.words.head import Head as Head
+from searchspace.words.head import HeadField
 from searchspace.words.maps import CoordinatesStage, PoolStage, UpsampleStage
 from searchspace.words.parts import Spec as Spec
 from searchspace.words.parts import as_tuple as as_tuple
@@ -76,8 +77,10 @@ class Blueprint(Spec):
     are not wanted.
     """
 
+    also: ClassVar[tuple[str, ...]] = ("defaults", "blocks", "zoo")
+
     stages: Annotated[tuple[Stage, ...], BeforeValidator(as_tuple), Field(max_length=256)]
-    head: Head = Head()
+    head: HeadField = Head()
     classes: Annotated[int, Field(ge=1)] | None = None
     strict_division: bool = False
     silence: Annotated[tuple[Annotated[str, AfterValidator(kind_of_advice)], ...], BeforeValidator(as_tuple)] = ()

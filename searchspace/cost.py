@@ -8,8 +8,8 @@ and pooling count none (REFERENCE.md's convention, pycls's "flops").
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, prod
-from typing import Any, NamedTuple
+from math import prod
+from typing import NamedTuple
 
 from searchspace import geometry
 from searchspace.core import (
@@ -28,8 +28,8 @@ from searchspace.core import (
     WeightedPool,
     Within,
 )
-from searchspace.geometry import Infeasible as Infeasible
-from searchspace.geometry import State, Step
+from searchspace.state import Infeasible as Infeasible
+from searchspace.state import State, Step, merge, unpool
 
 
 class Layer(NamedTuple):
@@ -65,9 +65,8 @@ class Layer(NamedTuple):
 class Cost:
     """A network's totals for one example; see `Layer`. Auxiliary classifiers count in `params` and `train_macs` only.
 
-    `field` is the widest receptive field of a map, so before a global pool or flatten sees everything; `stride` and
-    `padding` are those of the last map, on the axis where they are largest; `depth` counts weighted layers on the
-    longest path.
+    `field`, `stride` and `padding` are those of the last map, before a global pool or flatten sees everything, on the
+    axis where they are largest; `depth` counts weighted layers on the longest path.
     """
 
     params: int
@@ -141,11 +140,11 @@ def _combined(node: Parallel | Within | Auxiliary, name: str, state: State, visi
     """The state where branches meet, or an inner body ends."""
     if isinstance(node, Parallel):
         ends = [_walk(child, f"{name}.{key}", state, visits, side) for key, child in node.branches]
-        return geometry.merge(node.merge, name, ends)
+        return merge(node.merge, name, ends)
     if isinstance(node, Within):
         pooled = _walk(node.pool, f"{name}.pool", state, visits, side)
         body = _walk(node.body, f"{name}.body", pooled, visits, side)
-        return geometry.unpool(node, name, state, pooled, body)
+        return unpool(node, name, state, pooled, body)
     _walk(node.body, f"{name}.body", state, visits, True)
     return state
 
@@ -153,7 +152,6 @@ def _combined(node: Parallel | Within | Auxiliary, name: str, state: State, visi
 def _totals(visits: list[_Visit], end: State) -> Cost:
     """The sums over layers, and the geometry of the last map."""
     params = macs = activations = train_macs = units = connections = indices = 0
-    field: Any = 1
     last: State | None = None
     for _, _, before, (after, own, products, terms, switches, multiplies), side in visits:
         params += own
@@ -168,13 +166,13 @@ def _totals(visits: list[_Visit], end: State) -> Cost:
             connections += terms
         indices += switches
         if len(after.shape) > 1:
-            field, last = max(field, *after.field), after
-    stride, padding = (max(last.stride), max(last.padding)) if last else (1, 0)
+            last = after
+    field, stride, padding = (max(last.fields), max(last.strides), max(last.padding)) if last else (1, 1, 0)
     return Cost(
         params,
         macs,
         activations,
-        ceil(field),
+        field,
         end.depth,
         train_macs,
         units,
@@ -199,8 +197,8 @@ def _layer(visit: _Visit) -> Layer:
         step.params,
         step.macs,
         outputs * step.multiplies,
-        tuple(map(ceil, after.field)),
-        after.stride,
+        after.fields,
+        after.strides,
         after.padding,
         train_macs,
         outputs,

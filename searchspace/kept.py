@@ -106,7 +106,7 @@ class Keeper:
         """The pool works on a copy of its input; its indices serve the way back up too, and empty windows are noted."""
         pool = next(self.layers)
         places = prod(pool.out_shape)
-        padded = prod(pool.in_shape) if _own_padding(pool.node) else pool.in_shape[0] * prod(_padded(pool))
+        padded = prod(pool.in_shape) if _own_padding(pool, "max") else pool.in_shape[0] * prod(_padded(pool))
         self._keep(pool.name, Saved(values=padded, indices=places, flags=places) if x.learns else Saved())
         inner = self.walk(node.body, Tensor(places, x.learns))
         layer = next(self.layers)
@@ -134,7 +134,12 @@ def _weighted(node: Conv | Linear | TransposedConv, layer: Layer, x: Tensor, y: 
 
 
 def _local(node: Local, layer: Layer, x: Tensor, y: Tensor) -> Saved:
-    """Every window, written out; over one channel in one axis, torch may keep them as views of the padded input."""
+    """Every window, written out; windows of one position in one axis are a view of the padded input.
+
+    Over one channel in one axis, torch may keep larger ones as views too.
+    """
+    if node.kernel == (1,):
+        return Saved(values=layer.in_shape[0] * prod(_padded(layer)))
     return Saved(values=prod(layer.out_shape[1:]) * layer.in_shape[0] * prod(node.kernel))
 
 
@@ -182,9 +187,9 @@ def _one_pool(kind: str, layer: Layer, x: Tensor, y: Tensor) -> Saved:
     if not x.learns:
         return Saved()
     is_max = kind == "max"
-    if _own_padding(layer.node):
+    if _own_padding(layer, kind):
         return Saved((x,), indices=y.values * is_max)
-    copied = layer.in_shape[0] * prod(_padded(layer))
+    copied = layer.in_shape[0] * prod(_padded(layer, kind))
     if is_max:
         return Saved(values=copied, indices=y.values, flags=y.values)
     return Saved(values=copied, fixed=prod(layer.out_shape[1:]))
@@ -232,15 +237,21 @@ def _even(padding: Padding) -> bool:
     return all(before == after for before, after in padding)
 
 
-def _own_padding(node: Any) -> bool:
-    """Whether torch's pools know the padding themselves: as much before as after, and at most half a window."""
-    return all(before == after <= k // 2 for (before, after), k in zip(node.padding, node.kernel, strict=True))
+def _own_padding(layer: Layer, kind: str) -> bool:
+    """Whether torch's pools do the padding themselves: as much before as after, at most half a window.
+
+    Its average over volumes refuses a window that fits a map only with its padding (`worker.calls`).
+    """
+    node: Any = layer.node
+    own = all(before == after <= k // 2 for (before, after), k in zip(node.padding, node.kernel, strict=True))
+    whole = all(n >= k for n, k in zip(layer.in_shape[1:], node.kernel, strict=True))
+    return own and (kind == "max" or len(node.kernel) < 3 or whole)
 
 
-def _padded(layer: Layer) -> tuple[int, ...]:
+def _padded(layer: Layer, kind: str = "max") -> tuple[int, ...]:
     """The map with its padding; where a pool's number of windows is rounded up, exactly what they cover."""
     node: Any = layer.node
-    if isinstance(node, Pool) and node.ceil and not _own_padding(node):
+    if isinstance(node, Pool) and node.ceil and not _own_padding(layer, kind):
         sizes = zip(layer.out_shape[1:], node.stride, node.kernel, strict=True)
         return tuple((m - 1) * s + k for m, s, k in sizes)
     return tuple(n + before + after for n, (before, after) in zip(layer.in_shape[1:], node.padding, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 from searchspace.blueprint import Blueprint
 from searchspace.core import Auxiliary, Network, Sequence, Shape
@@ -63,10 +62,13 @@ def _counted(network: Network, strict_division: bool) -> tuple[tuple[Layer, ...]
 
 def _ends(layers: tuple[Layer, ...], input_shape: Shape, outputs: int) -> None:
     """The network and its auxiliary classifiers must end in one number per output."""
-    for before, layer in pairwise(layers):
-        if isinstance(layer.node, Auxiliary) and before.side and before.out_shape != (outputs,):
-            got = "x".join(map(str, before.out_shape))
-            raise Infeasible(layer.name, f"it ends in {got}, not in {outputs} outputs; give it a head that does")
+    for number, layer in enumerate(layers):
+        if isinstance(layer.node, Auxiliary):
+            before = layers[number - 1] if number else None
+            shape = before.out_shape if before and before.side else layer.in_shape
+            if shape != (outputs,):
+                got = "x".join(map(str, shape))
+                raise Infeasible(layer.name, f"it ends in {got}, not in {outputs} outputs; give it a head that does")
     shape = layers[-1].out_shape if layers else input_shape
     if shape != (outputs,):
         got = "x".join(map(str, shape))

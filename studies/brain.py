@@ -22,6 +22,7 @@ from searchspace.language.space import Assignment, SearchSpace
 from searchspace.language.variables import Choice, Domain, IntRange
 from studies.seeds import derive
 from studies.spec import SearchSpec
+from studies.starts import assigned
 
 Outcome = Literal["complete", "pruned", "failed", "infeasible", "running"]
 _STATES = {
@@ -40,7 +41,7 @@ class Brain:
         optuna.logging.set_verbosity(logging.WARNING)
         self._space = space
         self._sampler = search.sampler
-        self._start = search.start or []
+        self._start = [assigned(space, one) for one in search.start or []]
         self._seed = seed
         self._live: dict[int, optuna.Trial] = {}
         self._distributions = {one.name: _distribution(one.domain) for one in space.variables}

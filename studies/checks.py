@@ -9,10 +9,11 @@ from typing import Any
 
 from searchspace.cost import COUNTED
 from searchspace.language.expressions import names
-from searchspace.language.problems import Path, Problem, nearest, shown
+from searchspace.language.problems import Path, Problem, nearest
 from searchspace.language.space import SearchSpace, texts
-from searchspace.language.variables import FloatRange, IntRange, holds, levels, probes
+from searchspace.language.variables import FloatRange, IntRange, levels, probes
 from studies.spec import TEMPLATES, DesignSpec, StudySpec
+from studies.starts import mistakes
 from studies.templates import template_problems
 from worker import metrics
 
@@ -62,14 +63,10 @@ def _search_problems(spec: StudySpec) -> Iterator[Problem]:
 
 
 def _start_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
-    """Warm starts that name no variable, or a value outside its domain."""
-    for index, assignment in enumerate((spec.search.start or []) if spec.search else []):
-        for name, value in assignment.items():
-            where: Path = ("search", "start", index, name)
-            if name not in space.names:
-                yield Problem(where, f"{name!r} is no variable that is sampled{nearest(name, space.names)}")
-            elif not holds(space[name].domain, value):
-                yield Problem(where, f"{shown(value)} is not among the values of {name!r}; choose one of its domain")
+    """Warm starts that name no variable, a value outside its domain, or a variable that does not exist with them."""
+    for index, given in enumerate((spec.search.start or []) if spec.search else []):
+        for name, sentence in mistakes(space, given):
+            yield Problem(("search", "start", index, name), sentence)
 
 
 def _better(target: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,6 +23,13 @@ Option = tuple[tuple[str, ...], dict[str, Any]]
 def option(*names: str, **settings: Any) -> Option:
     """One argument of a command, as argparse takes it."""
     return names, settings
+
+
+def count(text: str) -> int:
+    """A whole number from 1, as argparse reads one."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; write a whole number from 1")
+    return int(text)
 
 
 JSON = option("--json", action="store_true", help="print JSON instead of text")
@@ -85,8 +93,8 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
                 help="a variable's value, or a parameter of zoo:NAME such as width=0.5",
             ),
             option("--input", help="channels x height x width of a blueprint (default: the published, or 1x8x8)"),
-            option("--outputs", type=int, help="classes or targets of a blueprint (default: the published, or 10)"),
-            option("--batch", type=int, help="the batch size for the memory and the advice"),
+            option("--outputs", type=count, help="classes or targets of a blueprint (default: the published, or 10)"),
+            option("--batch", type=count, help="the batch size for the memory and the advice"),
             option("--layers", action="store_true", help="list every layer, however many there are"),
             option("--svg", metavar="FILE", help="write the figure"),
             option("--volumes", metavar="FILE", help="write the maps as boxes, as papers draw them (SVG)"),

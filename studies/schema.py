@@ -123,7 +123,7 @@ def _with_macros(properties: Schema, definitions: Schema) -> None:
     blueprint = properties["blueprint"]
     blueprint["properties"] |= {"defaults": _varying(_defaults()), "blocks": _BLOCKS}
     description = blueprint.pop("description")
-    properties["blueprint"] = {"description": description, "anyOf": [blueprint, _zoo()]}
+    properties["blueprint"] = {"description": description, "anyOf": [blueprint, _zoo(blueprint)]}
     for word in WORDS:
         name = word.__name__
         stage = definitions[name]
@@ -184,15 +184,17 @@ def _defaults() -> Schema:
     }
 
 
-def _zoo() -> Schema:
-    """A network of the zoo, and what may stand beside its name."""
+def _zoo(stages: Schema) -> Schema:
+    """A network of the zoo, and what may stand beside its name: some fields are as in a blueprint of `stages`."""
     names = files.names()
     own = sorted({name for network in names for name in files.entry(network).parameters})
     beside = {
         "zoo": ("a published network: archstudy describe zoo lists them", _varying({"enum": names})),
         "width": ("a factor for every number of channels", _varying({"type": "number", "exclusiveMinimum": 0})),
         "classes": ("how many outputs it is for", _varying({"type": ["integer", "null"], "minimum": 1})),
-        "head": (meaning(Blueprint, "head"), _varying({"$ref": "#/$defs/Head"})),
+        "head": (meaning(Blueprint, "head"), stages["properties"]["head"]),
+        "silence": (meaning(Blueprint, "silence"), stages["properties"]["silence"]),
+        "strict_division": (meaning(Blueprint, "strict_division"), stages["properties"]["strict_division"]),
     }
     fields: Schema = {name: {"description": "a parameter of some networks"} for name in own}
     fields |= {name: {**schema, "description": told} for name, (told, schema) in beside.items()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from searchspace.language.expressions import names
-from searchspace.language.problems import Path, Problem, SpecError
+from searchspace.language.problems import Path, Problem, SpecError, dotted
 from searchspace.language.space import Assignment, SearchSpace
-from searchspace.language.variables import Choice, Variable, probes
+from searchspace.language.variables import Choice, Variable, first, probes
 from studies.candidate import filled
 
 DRAWN = 100
@@ -41,7 +41,8 @@ def template_problems(space: SearchSpace, task: str) -> list[Problem]:
     failing: dict[Path, dict[int, Problem]] = {}
     for number, assignment in enumerate(probed):
         for problem in _wrong(space, assignment, task):
-            failing.setdefault(problem.where, {})[number] = problem
+            place = _place(space, assignment, problem.where)
+            failing.setdefault(place.path, {}).setdefault(number, problem)
     found = [told for where, at in failing.items() for told in _told(space, probed, where, at)]
     if not found:
         found = _combined(space, task)
@@ -56,20 +57,45 @@ def _wrong(space: SearchSpace, assignment: Assignment, task: str) -> list[Proble
     return []
 
 
+class _Place(NamedTuple):
+    """Where a problem stands in the file, the text there if it is text, and the choices within whose options it is."""
+
+    path: Path
+    text: str | None
+    within: tuple[str, ...]
+
+
+def _place(space: SearchSpace, assignment: Assignment, where: Path) -> _Place:
+    """The place of a filled-in template, which may lie within an option of a choice that stands for a section."""
+    tree: Any = {**space.templates, "variables": dict(space.derived)}
+    path: Path = ()
+    within: list[str] = []
+    for depth, part in enumerate(where):
+        name = tree.strip().removeprefix("$") if isinstance(tree, str) and tree.strip().startswith("$") else ""
+        if name in assignment and name not in within and isinstance(domain := space[name].domain, Choice):
+            within.append(name)
+            tree = assignment[name]
+            path = (*space[name].where, "choice", _number(domain, tree))
+        children = tree if isinstance(tree, dict) else dict(enumerate(tree)) if isinstance(tree, list) else {}
+        path = (*path, part)
+        if part not in children:
+            known = isinstance(tree, dict) and depth == len(where) - 1
+            return _Place(path, None, tuple(within)) if known else _Place(where, None, ())
+        tree = children[part]
+    return _Place(path, tree if isinstance(tree, str) else None, tuple(within))
+
+
+def _number(domain: Choice, value: Any) -> int:
+    """Which option a value is."""
+    return next(index for index, option in enumerate(domain.options) if option is value)
+
+
 def _told(space: SearchSpace, probed: list[Assignment], where: Path, at: dict[int, Problem]) -> Iterator[Problem]:
     """The problems of one place, given the numbers of the probes that have one there."""
-    first, problem = next(iter(at.items()))
-    baseline, assignment = probed[0], probed[first]
-    changed = [name for name, value in assignment.items() if value != baseline.get(name)]
-    # A choice that only makes another variable exist is not to blame.
-    parents = {name for one in changed for name in space.reaching(space[one])}
-    changed = [name for name in changed if name not in parents]
-    guilty = changed or [
-        variable.name
-        for variable in space.variables
-        if any(_differs(variable.name, one, baseline) and number not in at for number, one in enumerate(probed))
-    ]
-    text = _text_at(space, where)
+    number, problem = next(iter(at.items()))
+    assignment = probed[number]
+    _, text, within = _place(space, assignment, problem.where)
+    guilty = _guilty(space, probed, at, within)
     alone = text is not None and len(guilty) == 1 and text.strip() == f"${guilty[0]}"
     if alone or (len(guilty) == 1 and space[guilty[0]].within):
         wrong = {repr(value): (value, one) for n, one in at.items() if (value := probed[n].get(guilty[0])) is not None}
@@ -78,7 +104,27 @@ def _told(space: SearchSpace, probed: list[Assignment], where: Path, at: dict[in
         named = guilty or sorted(names(text) & assignment.keys())
         if any(f"${name} is" in problem.message for name in named):
             named = []  # the sentence has the value already
-        yield replace(problem, message=problem.message + _when({name: assignment[name] for name in named}))
+        message = problem.message + _when({name: assignment[name] for name in named})
+        yield replace(problem, where=where, message=message + (_used(problem, where) if within else ""))
+
+
+def _guilty(space: SearchSpace, probed: list[Assignment], at: dict[int, Problem], within: tuple[str, ...]) -> list[str]:
+    """The variables whose values bring a problem about, given the probes that have it; the place says those `within`.
+
+    They are what the first such probe changed, else, where the baseline itself is wrong, all that can mend it.
+    """
+    assignment = probed[next(iter(at))]
+    peers = {n: one for n, one in enumerate(probed) if all(one.get(name) == assignment[name] for name in within)}
+    baseline = next(iter(peers.values()))
+    usual = {name: baseline.get(name, first(space[name].domain)) for name in assignment}
+    changed = [name for name, value in assignment.items() if value != usual[name]]
+    # A choice that only makes another variable exist is not to blame.
+    parents = {name for one in changed for name in space.reaching(space[one])}
+    return [name for name in changed if name not in parents] or [
+        name
+        for name in assignment
+        if any(_differs(name, one, baseline) and number not in at for number, one in peers.items())
+    ]
 
 
 def _differs(name: str, one: Assignment, baseline: Assignment) -> bool:
@@ -101,13 +147,16 @@ def _text_at(space: SearchSpace, where: Path) -> str | None:
 def _at_option(variable: Variable, value: Any, problem: Problem) -> Problem:
     """The problem at the option, or at the end of the range, that is to blame; the sentence says for which place."""
     if isinstance(variable.domain, Choice):
-        index = next(index for index, option in enumerate(variable.domain.options) if option is value)
-        where: Path = (*variable.where, "choice", index)
+        where: Path = (*variable.where, "choice", _number(variable.domain, value))
     else:
         kind = "int" if isinstance(value, int) else "float"
         where = (*variable.where, kind, 0 if value == variable.domain.low else 1)
-    used = f" (for {'.'.join(map(str, problem.where))})" if problem.where != variable.where else ""
-    return Problem(where, problem.message + used)
+    return Problem(where, problem.message + _used(problem, variable.where))
+
+
+def _used(problem: Problem, where: Path) -> str:
+    """For which place of a template a problem in the `variables:` is one."""
+    return f" (for {dotted(problem.where)})" if where[0] == "variables" != problem.where[0] else ""
 
 
 def _combined(space: SearchSpace, task: str) -> list[Problem]:
@@ -120,5 +169,6 @@ def _combined(space: SearchSpace, task: str) -> list[Problem]:
             calmer = space.completed({**assignment, name: value})
             assignment = calmer if _wrong(space, calmer, task) else assignment
         when = _when({name: value for name, value in assignment.items() if value != baseline.get(name)})
-        return [replace(one, message=one.message + when) for one in _wrong(space, assignment, task)]
+        places = {one: _place(space, assignment, one.where) for one in _wrong(space, assignment, task)}
+        return [replace(one, where=place.path, message=one.message + when) for one, place in places.items()]
     return []

@@ -118,6 +118,9 @@ class Dice:
         }
 
     def _residual(self) -> Tree:
+        around, order = self.around(), self.random.choice(ORDERS)
+        if isinstance(around["norm"], dict) and order != "post_activation":
+            around["norm"] |= {"place": "before_activation"}
         return {
             "repeat": self.random.randint(1, 3),
             "width": self.random.choice(WIDTHS),
@@ -126,11 +129,11 @@ class Dice:
             "groups": self.pick(1, 1, 2),
             "stride": self.extent(1, 2),
             "dilation": self.pick(1, 1, 2),
-            "order": self.random.choice(ORDERS),
+            "order": order,
             "shortcut": self.pick("projection", "projection", "pad", "always", "none"),
             "shortcut_norm": self.pick(None, True, False),
             "squeeze_excite": self.pick(None, 4),
-            **self.around(),
+            **around,
             "dropout": self.pick(0.0, 0.2),
             "pool": self.pick(None, None, self.pool()),
         }

@@ -1,14 +1,18 @@
 """The blueprint's models: what stands where nothing is said, and the limits of every number."""
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from torch import nn
 
 from searchspace.blueprint import Blueprint, Head
+from searchspace.words.names import TAKEN
 from searchspace.words.parts import RELU, NormSpec
 from searchspace.words.plain import PlainStage
 from searchspace.words.residual import ResidualStage
+from worker.layers import Parallel
 
 
 def stage(**fields: Any) -> Any:
@@ -60,6 +64,40 @@ def test_a_network_has_at_most_256_stages_and_may_have_none() -> None:
 def test_dropout_is_below_1(dropout: float) -> None:
     with pytest.raises(ValidationError, match="than"):
         Head(dropout=dropout)
+
+
+def test_a_head_may_be_its_kind_alone() -> None:
+    side = {"block": "auxiliary", "head": "convolutional"}
+    made = Blueprint.model_validate({"stages": [side], "head": "none"})
+    assert made.head == Head(kind="none")
+    assert made.stages[0].head == Head(kind="convolutional")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("field", "value"), [("hidden", [3]), ("pool", None), ("dropout", 0.5), ("norm", "batch")])
+def test_no_head_has_nothing_else(field: str, value: Any) -> None:
+    message = f"a head of kind none has no {field}; leave {field} out or choose another kind"
+    with pytest.raises(ValidationError, match=message):
+        Head.model_validate({"kind": "none", field: value})
+    none = Head(kind="none")
+    assert Head.model_validate(none.model_dump(mode="json")) == none
+
+
+def test_no_name_is_an_attribute_of_the_modules_that_would_bear_it() -> None:
+    modules = nn.Module(), nn.Sequential(), Parallel("add")
+    public = {name for module in modules for name in dir(module) if not name.startswith("_")}
+    assert public == TAKEN
+
+
+@pytest.mark.parametrize("name", ["forward", "type", "how", "a.b", "c d", "1", "ü", "", "_modules", "a\n"])
+def test_names_that_no_module_can_have(name: str) -> None:
+    what = "means something to torch; choose another name" if name in TAKEN else "is no name; use letters, digits and _"
+    for tree in (
+        {"block": "parallel", "branches": {name: []}},
+        {"block": "raw", "nodes": [{"node": "parallel", "merge": "add", "branches": {name: []}}]},
+        {"block": "raw", "nodes": [{"node": "flatten", "name": name}]},
+    ):
+        with pytest.raises(ValidationError, match=re.escape(f"{name!r} {what}")):
+            Blueprint.model_validate({"stages": [tree]})
 
 
 def test_a_blueprint_survives_json() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from searchspace.blueprint import Blueprint
+from searchspace.blueprint import Blueprint, Head
 from searchspace.language.expand import attempt, expand
 from searchspace.language.expressions import substitute
 from searchspace.language.origins import Expanded, Origin
@@ -28,7 +28,8 @@ def yaml(text: str) -> Any:
 
 
 def stages(text: str, **values: Any) -> list[Any]:
-    return expand(yaml(text), values).tree["stages"]
+    found: list[Any] = expand(yaml(text), values).tree["stages"]
+    return found
 
 
 FIRE = """\
@@ -152,7 +153,11 @@ def random_items(generator: random.Random, depth: int) -> list[Any]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_expanded_expands_to_itself_and_is_a_blueprint(seed: int) -> None:
-    tree = {**yaml(FIRE), "defaults": {"norm": "batch"}, "stages": random_items(random.Random(seed), 2)}
+    tree = {
+        **yaml(FIRE),
+        "defaults": {"norm": "batch"},
+        "stages": [*random_items(random.Random(seed), 2), {"block": "fire"}],
+    }
     once = expand(tree, {"w": 5})
     assert expand(once.tree, {}) == Expanded(once.tree, {})
     Blueprint.model_validate(once.tree)
@@ -248,8 +253,162 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "a value that the body cannot take": (
         BLOCK + "stages: [{block: fire, expand: 3, squeeze: 0}]",
-        ["s.yaml:4:36: blocks.fire.stages.0.width: got 0; write at least 1 (in block 'fire')"],
+        ["s.yaml:5:44: stages.0.squeeze: got 0; write at least 1 (in block 'fire')"],
     ),
+    "a value that the body computes with": (
+        BLOCK.replace("$squeeze}", "2 * $squeeze}") + "stages: [{block: fire, expand: 3, squeeze: 0}]",
+        ["s.yaml:4:36: blocks.fire.stages.0.width: got 0; write at least 1 (in block 'fire', used in stages.0)"],
+    ),
+    "a value that the body cannot compute with": (
+        BLOCK.replace("$squeeze}", "2 / $squeeze}") + "stages: [{block: fire, expand: 3, squeeze: 0}]",
+        [
+            "s.yaml:4:36: blocks.fire.stages.0.width: cannot compute '2 / $squeeze': it divides by zero; change it or "
+            "the variable's domain (in block 'fire', used in stages.0)"
+        ],
+    ),
+    "a value of a pattern of blocks": (
+        BLOCK + "stages: [{count: 2, block: fire, expand: 3, squeeze: [1, 0]}]",
+        ["s.yaml:5:58: stages.0.squeeze.1: got 0; write at least 1 (in block 'fire')"],
+    ),
+    "a value that goes through two blocks, at a count too": (
+        "blocks:\n  a: {parameters: {n: null}, stages: [{block: b, m: $n}]}\n"
+        "  b: {parameters: {m: 1}, stages: [{count: $m, block: plain, width: 1}]}\n"
+        "stages:\n  - {block: a, n: x}\n  - {block: b, m: 2000}",
+        [
+            "s.yaml:5:19: stages.0.n: got 'x'; write a whole number from 0 to 1000 (in block 'b')",
+            "s.yaml:6:19: stages.1.m: got 2000; write a whole number from 0 to 1000 (in block 'b')",
+        ],
+    ),
+    "stages that are a parameter": (
+        "blocks: {twice: {parameters: {body: null}, stages: [{block: sequence, stages: $body}]}}\n"
+        "stages: [{block: twice, body: [{block: plain, width: 8, kernal: 3}]}]",
+        ["s.yaml:2:57: stages.0.body.0.kernal: unknown field 'kernal', did you mean 'kernel'? (in block 'twice')"],
+    ),
+    "parameters that refer to each other": (
+        "blocks: {a: {parameters: {x: $y, y: $x}, stages: [{block: plain, width: $x}]}}\nstages: [{block: a}]",
+        [
+            "s.yaml:1:30: blocks.a.parameters.x: 'x' and 'y' refer to each other in a circle; give one of them a "
+            "value (in block 'a')"
+        ],
+    ),
+    "a block that nothing uses, and one that only it uses": (
+        "blocks:\n  a: {stages: [{block: b, kernal: 3}]}\n  b: {stages: []}\n  c: {stages: []}\nstages: [{block: c}]",
+        [
+            "s.yaml:2:6: blocks.a: nothing uses the block 'a'; write {block: a} or remove it",
+            "s.yaml:3:6: blocks.b: nothing uses the block 'b'; write {block: b} or remove it",
+        ],
+    ),
+    "a word that is misspelt is used": (
+        "blocks: {fire: {stages: []}}\nstages: [{block: fier}]",
+        ["s.yaml:2:18: stages.0.block: unknown block 'fier', did you mean 'fire'?"],
+    ),
+    "many blocks within each other": (
+        "blocks:\n"
+        + "".join(f"  b{n}: {{stages: [{{block: b{n + 1}}}]}}\n" for n in range(400))
+        + "  b400: {stages: []}\nstages: [{block: b0}]",
+        ["s.yaml:33:18: blocks.b31.stages.0: blocks nest too deep here; use fewer within each other (in block 'b31')"],
+    ),
+    "repeats within repeats": (
+        "stages: [{block: sequence, repeat: 1000, stages: [{block: sequence, repeat: 1000, stages: [{block: plain, "
+        "width: 8}]}]}]",
+        ["s.yaml:1:36: stages.0.repeat: the network repeats to 1,000,000 units, and at most 10,000 may be; repeat"],
+    ),
+    "the repeats that are too many": (
+        "stages:\n  - block: sequence\n    repeat: 2\n    stages:\n      - {block: plain, width: 8, repeat: 11}\n"
+        "      - block: parallel\n        branches: [[], [{block: sequence, repeat: 11, stages: "
+        "[{block: plain, width: 1, repeat: 1000}]}]]",
+        ["s.yaml:7:51: stages.0.stages.1.branches.1.0.repeat: the network repeats to 22,022 units, and at most 10,0"],
+    ),
+    "the repeats of a pattern": (
+        "stages: [{block: pool}, {count: 100, block: plain, width: 1, repeat: 1000}]",
+        ["s.yaml:1:70: stages.1.repeat: the network repeats to 100,001 units, and at most 10,000 may be; repeat less"],
+    ),
+    "repeats by default": (
+        "defaults: {repeat: 1000}\nstages: [{count: 11, block: dense, growth: 1}]",
+        ["s.yaml:1:20: defaults.repeat: the network repeats to 11,000 units, and at most 10,000 may be; repeat less"],
+    ),
+    "variables of a blueprint on its own": (
+        "stages: [{block: plain, width: $w, kernel: {choice: [3, 5]}}]",
+        [
+            "s.yaml:1:32: stages.0.width: $w is not defined; a blueprint on its own has no variables; write one value, "
+            "or put the blueprint into a study",
+            "s.yaml:1:44: stages.0.kernel: a blueprint on its own has no variables; write one value, or put",
+        ],
+    ),
+    "a network as a stage": (
+        "stages: [{zoo: resnet18}]",
+        [
+            "s.yaml:1:16: stages.0.zoo: a network of the zoo is no stage; write zoo: at the top of the blueprint, in "
+            "place of stages"
+        ],
+    ),
+    "no word": (
+        "stages: [{blok: plain, width: 3}, {block: null}, {width: 3}]",
+        [
+            "s.yaml:1:11: stages.0.blok: unknown field 'blok', did you mean 'block'?",
+            "s.yaml:1:43: stages.1.block: got nothing, which is no block; known here: plain, residual",
+            "s.yaml:1:50: stages.2: 'block' is missing; add it",
+        ],
+    ),
+    "macros": (
+        "defualts: {norm: batch}\nblokcs: {}\nstages: [{cout: 3, block: plain, width: 2}, {block: pool, famly: 1}]",
+        [
+            "s.yaml:1:1: defualts: unknown field 'defualts', did you mean 'defaults'?",
+            "s.yaml:2:1: blokcs: unknown field 'blokcs', did you mean 'blocks'?",
+            "s.yaml:3:11: stages.0.cout: unknown field 'cout', did you mean 'count'?",
+            "s.yaml:3:59: stages.1.famly: unknown field 'famly', did you mean 'family'?",
+        ],
+    ),
+    "branches in a list": (
+        """\
+stages:
+  - block: parallel
+    branches:
+      - [{block: plain, width: 3}]
+      - [{block: plain, width: 3, kernal: 1}]
+      - [{block: pool, sise: 3}]
+      - [{block: plian, width: 3}]
+      - [{block: plain, width: x}]
+""",
+        [
+            "s.yaml:5:35: stages.0.branches.1.0.kernal: unknown field 'kernal', did you mean 'kernel'?",
+            "s.yaml:6:24: stages.0.branches.2.0.sise: unknown field 'sise', did you mean 'size'?",
+            "s.yaml:7:18: stages.0.branches.3.0.block: unknown block 'plian', did you mean 'plain'?",
+            "s.yaml:8:32: stages.0.branches.4.0.width: got 'x'; write a whole number",
+        ],
+    ),
+    "branches by name": (
+        "stages: [{block: parallel, branches: {a: [{block: plain, widht: 3}], forward: [], 'c d': [], ü: []}}]",
+        [
+            "s.yaml:1:58: stages.0.branches.a.0.widht: unknown field 'widht', did you mean 'width'?",
+            "s.yaml:1:70: stages.0.branches.forward: 'forward' means something to torch; choose another name",
+            "s.yaml:1:83: stages.0.branches.c d: 'c d' is no name; use letters, digits and _, a letter first",
+            "s.yaml:1:94: stages.0.branches.ü: 'ü' is no name; use letters, digits and _, a letter first",
+        ],
+    ),
+    "nodes": (
+        """\
+stages:
+  - block: raw
+    nodes:
+      - {node: parallel, merge: add, branches: {a: [{node: conv, out: 3, kernal: 3}], training: []}}
+      - {node: flatten, name: type}
+      - {node: flatten, name: 1.x}
+      - {nod: flatten}
+""",
+        [
+            "s.yaml:4:74: stages.0.nodes.0.branches.a.0.kernal: unknown field 'kernal', did you mean 'kernel'?",
+            "s.yaml:4:87: stages.0.nodes.0.branches.training: 'training' means something to torch; choose another name",
+            "s.yaml:5:31: stages.0.nodes.1.name: 'type' means something to torch; choose another name",
+            "s.yaml:6:31: stages.0.nodes.2.name: '1.x' is no name; use letters, digits and _, a letter first",
+            "s.yaml:7:10: stages.0.nodes.3.nod: unknown field 'nod', did you mean 'node'?",
+        ],
+    ),
+    "fields that nothing would read": (
+        PLAIN + "head: {kind: none, hidden: [3]}",
+        ["s.yaml:2:28: head.hidden: a head of kind none has no hidden; leave hidden out or choose another kind"],
+    ),
+    "a kind of head": (PLAIN + "head: lineer", ["s.yaml:2:7: head: got 'lineer'; write 'linear', 'convolutional' or"]),
     "a body that cannot be computed, with what else is wrong": (
         BLOCK.replace("$squeeze}", "$squeeze / 0}") + "stages: [{block: fire, expand: 1}, {block: plain, width: 0}]",
         [
@@ -260,7 +419,7 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "a default that cannot be computed": (
         BLOCK.replace("16", "$x") + "stages: [{block: fire, expand: 1}]",
-        ["s.yaml:3:27: blocks.fire.parameters.squeeze: $x is not defined; declare it under 'variables'"],
+        ["s.yaml:3:27: blocks.fire.parameters.squeeze: $x is not defined; a blueprint on its own has no"],
     ),
     "a circle": (
         "blocks:\n  a: {stages: [{block: b}]}\n  b: {stages: [{block: a}]}\nstages: [{block: a}]",
@@ -322,7 +481,8 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
         ["s.yaml:2:17: head.dropout: $stage is defined inside a list of stages only, whose items it counts from 0;"],
     ),
     "a network": ("zoo: vgg16x", ["s.yaml:1:6: zoo: the zoo has no network 'vgg16x', did you mean 'vgg16'?"]),
-    "no network": ("zoo: 16", ["s.yaml:1:6: zoo: the zoo has no network '16'"]),
+    "no network": ("zoo: 16", ["s.yaml:1:6: zoo: got 16; write a network's name, such as resnet18"]),
+    "nothing for a network": ("zoo:", ["s.yaml:1:5: zoo: got nothing; write a network's name, such as resnet18"]),
     "beside a network": (
         "zoo: vgg11\nrepaets: [1]\nstages: []",
         [
@@ -332,11 +492,23 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "a parameter of a network": (
         "zoo: vgg11\nrepeats: [1, 2]",
-        ["s.yaml:1:6: zoo: 'repeat' has 2 values for 5 stages; write one for each stage, or no list where all are the"],
+        ["s.yaml:2:10: repeats: 'repeat' has 2 values for 5 stages; write one for each stage, or no list where all"],
     ),
     "a value that a network's word cannot take": (
         "zoo: vgg11\nrepeats: [1, 2, 3, 4, 0]",
-        ["s.yaml:1:6: zoo: got 0; write at least 1 (in zoo:vgg11)"],
+        ["s.yaml:2:10: repeats: stages.4.repeat: got 0; write at least 1 (in zoo:vgg11)"],
+    ),
+    "a value of which a network's file makes several": (
+        "zoo: wrn_28_10\nwiden: -4",
+        ["s.yaml:2:8: widen: stages.1.width: got -64; write at least 1 (in zoo:wrn_28_10)"],
+    ),
+    "advice that is none, beside a network": (
+        "zoo: vgg11\nsilence: [lage_kernel]",
+        ["s.yaml:2:11: silence.0: unknown kind of advice 'lage_kernel', did you mean 'large_kernel'?"],
+    ),
+    "truth for a width": (
+        "zoo: vgg11\nwidth: true",
+        ["s.yaml:2:8: width: got true; write a factor above 0 and up to 1000, such as 0.5"],
     ),
     "a width": (
         "zoo: vgg11\nwidth: 0",
@@ -385,6 +557,37 @@ def test_what_cannot_be_told_is_no_mistake_of_its_own() -> None:
     )
     for text in texts:
         assert attempt(yaml(text), {"u": UNKNOWN})[1] == []
+
+
+def test_what_stands_beside_a_network_reaches_its_blueprint() -> None:
+    beside = {"silence": ["large_kernel"], "strict_division": True, "head": "linear", "classes": 10}
+    made = Blueprint.model_validate(expand({"zoo": "vgg11", **beside}, {}).tree)
+    assert (made.silence, made.strict_division, made.head, made.classes) == (("large_kernel",), True, Head(), 10)
+
+
+def test_blocks_that_a_variable_may_name_are_used() -> None:
+    for items in ("[{block: $word}]", "[$word]", "$word", "[{block: sequence, stages: $word}]"):
+        text = "blocks: {a: {stages: []}, b: {stages: [{block: a}]}}\nstages: " + items
+        assert attempt(yaml(text), {"word": UNKNOWN})[1] == []
+
+
+def test_a_parameter_may_refer_to_one_below_it() -> None:
+    text = (
+        "blocks: {a: {parameters: {x: $y, y: 2 * $z, z: 4}, stages: [{block: plain, width: $x}]}}\nstages: [{block: a}]"
+    )
+    assert stages(text)[0]["stages"] == [{"block": "plain", "width": 8}]
+
+
+@pytest.mark.parametrize("name", ["resnet1202_cifar", "preact_resnet1001_cifar"])
+def test_the_deepest_published_networks_are_not_too_deep(name: str) -> None:
+    expand({"zoo": name}, {})
+
+
+def test_too_many_repeats_are_told_in_a_moment() -> None:
+    tree = yaml(
+        "stages: [{block: sequence, repeat: 1000, stages: [{count: 100, block: plain, width: 8, repeat: 1000}]}]"
+    )
+    assert spent(lambda: attempt(tree, {}), 1) < 0.05
 
 
 # --- studies ----------------------------------------------------------------------------------------------------------
@@ -451,6 +654,35 @@ STUDY_MISTAKES: dict[str, tuple[tuple[str, str], str]] = {
     "a typo in the body of a block": (
         ("width: $out", "width: $outt"),
         r"s.yaml:15:33: blueprint.blocks.unit.stages.1.width: \$outt is not defined; did you mean \$out \(defined: ",
+    ),
+    "an option that a use gives to a block": (
+        ("block: unit, out", "block: unit, width: {choice: [4, 0]}, out"),
+        r"s.yaml:17:57: blueprint.stages.0.width.choice.1: got 0; write at least 1 \(in block 'unit'\)$",
+    ),
+    "an option that repeats too much": (
+        (
+            "{block: pool, size: 2}",
+            "{block: sequence, repeat: {int: [1, 900]}, stages: [{block: dense, growth: 1, repeat: 90}]}",
+        ),
+        r"s.yaml:18:43: blueprint.stages.1.repeat.int.1: the network repeats to 81,002 units, and at most 10,000 may",
+    ),
+    "a block that nothing uses": (
+        ("  blocks:\n", "  blocks:\n    more: {stages: [{block: unit}]}\n"),
+        r"s.yaml:11:11: blueprint.blocks.more: nothing uses the block 'more'; write \{block: more\} or remove it",
+    ),
+    "a typo in an option in a branch": (
+        (
+            "{block: pool, size: 2}",
+            "{block: parallel, branches: [[], [{choice: [{block: pool}, {block: pool, sise: 1}]}]]}",
+        ),
+        r"s.yaml:18:80: blueprint.stages.1.branches.1.0.choice.1.sise: unknown field 'sise', did you mean 'size'\?",
+    ),
+    "an option of a network's parameter": (
+        (
+            STUDY[STUDY.index("variables:") : STUDY.index("search:")],
+            "variables: {k: {choice: [1, -4]}}\nblueprint: {zoo: wrn_28_10, widen: $k}\n",
+        ),
+        r"s.yaml:5:29: variables.k.choice.1: stages.1.width: got -64; write at least 1 \(in zoo:wrn_28_10\)",
     ),
     "the stage in a head": (
         ("search:", "  head: {dropout: $stage}\nsearch:"),

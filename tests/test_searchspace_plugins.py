@@ -39,6 +39,14 @@ def fails(width):
     raise ZeroDivisionError("no width")
 
 
+def leaves():
+    raise SystemExit("no licence")
+
+
+def talks():
+    raise ValueError("first line\\n\\n  second line " + "and so on " * 40)
+
+
 def number():
     return 3
 
@@ -50,6 +58,9 @@ def again():
 def wide(**fields):
     return [{"block": "plain", **fields}]
 '''
+
+
+WORDS = ("fails", "leaves", "talks", "number", "again", "wide", "absent")
 
 
 def install(source: Path, target: Path) -> None:
@@ -68,7 +79,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install(folder / "example", folder / "site")
     (folder / "broken").mkdir()
     (folder / "broken" / "broken_words.py").write_text(BROKEN)
-    words = "".join(f'{word} = "broken_words:{word}"\n' for word in ("fails", "number", "again", "wide", "absent"))
+    words = "".join(f'{word} = "broken_words:{word}"\n' for word in WORDS)
     text = (EXAMPLE / "pyproject.toml").read_text().replace("archstudy-bowtie", "archstudy-broken")
     text = text.replace('bowtie = "bowtie:bowtie"\n', words).replace('["bowtie"]', '["broken_words"]')
     (folder / "broken" / "pyproject.toml").write_text(text)
@@ -132,11 +143,19 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "a bad value of a built-in word inside": (
         "block: bowtie, width: 8, kernel: 0",
-        "s.yaml:3:5: stages.1: got 0; write at least 1 (in plug-in 'bowtie')",
+        "s.yaml:3:5: stages.1: stages.1.stages.1.kernel: got 0; write at least 1 (in plug-in 'bowtie')",
     ),
     "a function that raises": (
         "block: fails, width: 3",
         "s.yaml:3:5: stages.1: the plug-in 'fails' failed with ZeroDivisionError: no width; mend it, or its parameters",
+    ),
+    "a function that ends the program": (
+        "block: leaves",
+        "s.yaml:3:5: stages.1: the plug-in 'leaves' failed with SystemExit: no licence; mend it, or its parameters",
+    ),
+    "a function that raises a long story": (
+        "block: talks",
+        "s.yaml:3:5: stages.1: the plug-in 'talks' failed with ValueError: first line second line and so on and so on",
     ),
     "a function that returns no stages": (
         "block: number",
@@ -153,7 +172,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "any field goes, but the word inside knows better": (
         "block: wide, width: 8, colour: 3",
-        "s.yaml:3:5: stages.1: unknown field 'colour'",
+        "s.yaml:3:5: stages.1: stages.1.stages.0.colour: unknown field 'colour'",
     ),
 }
 

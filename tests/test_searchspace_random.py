@@ -122,6 +122,29 @@ SAME: dict[str, tuple[list[Tree], list[Tree]]] = {
     ),
     "one branch": ([plain()], [{"block": "parallel", "branches": [[plain()]]}]),
     "one number or one per axis": ([plain(kernel=5)], [plain(kernel=[5, 5], padding=[2, [2, 2]])]),
+    "a dilated window of one": ([plain(kernel=1, dilation=2)], [plain(kernel=1)]),
+    "a line of a spatial one": (
+        [plain(convolution="spatial", dilation=2)],
+        [
+            plain(kernel=[3, 1], dilation=[2, 1], norm=None, activation=None, bias=False),
+            plain(kernel=[1, 3], dilation=[1, 2]),
+        ],
+    ),
+    "padding that is not there": (
+        [plain(pool={"kind": "average", "count_padding": True})],
+        [plain(pool="average")],
+    ),
+    "a pool of one": ([plain(pool={"size": 1})], [plain()]),
+    "a step over positions": (
+        [plain(pool={"kind": "max", "size": 1, "stride": 2})],
+        [plain(pool={"kind": "average", "size": 1, "stride": 2})],
+    ),
+    "not larger": ([plain(), {"block": "upsample", "scale": 1}], [plain()]),
+    "a leak of nothing": ([plain(activation={"kind": "leaky_relu", "slope": 0.0})], [plain()]),
+    "branches of branches": (
+        [{"block": "parallel", "branches": [[plain()], [{"block": "parallel", "branches": [[], [plain(kernel=5)]]}]]}],
+        [{"block": "parallel", "branches": [[plain()], [], [plain(kernel=5)]]}],
+    ),
     "the default written out": ([plain()], [plain(norm={"kind": "batch", "place": "before_activation"}, bias=None)]),
 }
 

@@ -1,6 +1,6 @@
 """Pydantic's findings in our words: where, what it got, and the cure."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -27,6 +27,10 @@ class House(Spec):
     pets: Annotated[list[Annotated[Cat | Dog, Field(discriminator="kind")]], Field(max_length=2)] = []
     color: Literal["red", "blue"] = "red"
     cat: Cat | None = None
+    rooms: dict[str, Cat] = {}
+    code: Annotated[str, Field(pattern="^[0-9]+$")] = "1"
+
+    also: ClassVar[tuple[str, ...]] = ("garden",)
 
     @model_validator(mode="after")
     def _blue(self) -> "House":
@@ -45,7 +49,10 @@ SENTENCES: dict[str, tuple[Any, list[str]]] = {
     "missing": ({}, ["h: 'name' is missing; add it"]),
     "typo": ({"name": "x", "pet": []}, ["h.pet: unknown field 'pet', did you mean 'pets'?"]),
     "typo of what is missing": ({"nam": "x"}, ["h.nam: unknown field 'nam', did you mean 'name'?"]),
-    "nothing near": ({"name": "x", "q": 1}, ["h.q: unknown field 'q'; known here: name, open, pets, color, cat"]),
+    "nothing near": (
+        {"name": "x", "q": 1},
+        ["h.q: unknown field 'q'; known here: name, open, pets, color, cat, rooms, code, garden"],
+    ),
     "text": ({"name": 3}, ["h.name: got 3; write text, in quotes where it looks like a number"]),
     "bool": ({"name": "x", "open": "yes"}, ["h.open: got 'yes'; write true or false"]),
     "literal": ({"name": "x", "color": "bleu"}, ["h.color: got 'bleu'; write 'red' or 'blue'"]),
@@ -65,6 +72,26 @@ SENTENCES: dict[str, tuple[Any, list[str]]] = {
         {"name": "x", "pets": [{"kind": "q", "lives": 3, "wings": 2}]},
         ["unknown kind 'q'; known here: cat, dog", "h.pets.0.wings: unknown field 'wings'"],
     ),
+    "a tag under a misspelt key": ({"name": "x", "pets": [{"kidn": "cat"}]}, ["0.kidn: unknown field 'kidn', did you"]),
+    "what else is wrong there": (
+        {"name": "x", "pets": [{"kidn": "cat", "lifes": 3}, {"kidn": "cow"}]},
+        [
+            "h.pets.0.kidn: unknown field 'kidn', did you mean 'kind'?",
+            "h.pets.1.kidn: unknown field 'kidn', did you mean 'kind'?",
+            "h.pets.0.lifes: unknown field 'lifes', did you mean 'lives'?",
+            "h.pets.1.kind: unknown kind 'cow'; known here: cat, dog",
+        ],
+    ),
+    "a tag that is no text": (
+        {"name": "x", "pets": [{"kind": None}]},
+        ["got nothing, which is no kind; known here: cat"],
+    ),
+    "in a mapping": (
+        {"name": "x", "rooms": {"hall": {"kind": "cat", "lifes": 3}}},
+        ["h.rooms.hall.lifes: unknown field 'lifes', did you mean 'lives'?"],
+    ),
+    "a pattern": ({"name": "x", "code": "ab"}, ["h.code: got 'ab'; write text that fits ^[0-9]+$"]),
+    "what may stand beside the fields": ({"name": "x", "gardn": 1}, ["unknown field 'gardn', did you mean 'garden'?"]),
     "no tag": ({"name": "x", "pets": [{}]}, ["h.pets.0: 'kind' is missing; add it"]),
     "in a tagged one": (
         {"name": "x", "pets": [{"kind": "cat", "lifes": 3}, {"kind": "dog", "lifes": 3}]},

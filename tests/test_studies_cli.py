@@ -233,7 +233,18 @@ SAID: dict[str, tuple[list[str], int, str]] = {
     "an empty file": (["plan", "/dev/null"], INVALID, "/dev/null:1:1: the file is empty; write"),
     "no variable": (["describe", "study.yaml", "--set", "wdith=4"], FAILED, "NAME=VALUE, did you mean 'width'?"),
     "no value": (["describe", "study.yaml", "--set", "width"], FAILED, "'width' sets no variable; write NAME=VALUE"),
-    "a value that does not fit": (["describe", "study.yaml", "--set", "width=x"], INVALID, "got 'x'; write a whole"),
+    "a value that does not fit": (
+        ["describe", "study.yaml", "--set", "width=x"],
+        FAILED,
+        "--set width=x: 'x' is not among",
+    ),
+    "an option that is none": (
+        ["describe", "study.yaml", "--input", "3x8x8"],
+        FAILED,
+        "archstudy: --input does nothing here: a study's file has its data's input and outputs",
+    ),
+    "no classes at all": (["describe", "bare.yaml", "--outputs", "0"], USAGE, "got '0'; write a whole number from 1"),
+    "a network of the zoo": (["describe", "vgg16"], NOT_FOUND, "no study 'vgg16', did you mean zoo:vgg16?"),
     "a shape that is none": (
         ["describe", "bare.yaml", "--input", "3by32"],
         FAILED,

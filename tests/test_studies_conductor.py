@@ -678,6 +678,26 @@ def test_a_search_starts_where_it_is_told_to_and_goes_on_there(tiny: Build, stor
     assert rows[0]["blueprint"]["stages"][0]["width"] == 8
 
 
+def test_a_start_names_options_that_are_sections_by_their_word(tiny: Build, store: Engine, conducted: Any) -> None:
+    """Also by their number where two have the same word; what a start leaves open is the sampler's."""
+    options = [{"block": "plain", "width": {"int": [2, 9]}}, {"block": "residual", "width": 4, "repeat": "$times"}]
+    twins = [{"kind": "sgd", "lr": 0.1}, {"kind": "sgd", "lr": {"choice": [0.02, 0.05]}}]
+    study = tiny(
+        variables={"stem": {"choice": options}, "times": {"int": [1, 3]}, "opt": {"choice": twins}},
+        blueprint={"stages": ["$stem"]},
+        recipe={"epochs": 1, "optimizer": "$opt"},
+        search={
+            "start": [{"stem": "plain", "stem_plain_width": 7.0}, {"stem": "residual", "opt": 1, "opt_1_lr": 0.05}]
+        },
+        budget={"trials": 2},
+    )
+    conducted(study)
+    first, second = (row["assignment"] for row in trials(store, phase="search"))
+    assert (first["stem"]["block"], first["stem_plain_width"]) == ("plain", 7)
+    assert (second["stem"]["block"], second["opt"]["lr"], second["opt_1_lr"]) == ("residual", "$opt_1_lr", 0.05)
+    assert "stem_plain_width" not in second
+
+
 def test_variables_within_options_are_asked_for_where_they_exist(tiny: Build, tmp_path: Path) -> None:
     """With TPE; and a study that was paused proposes what an uninterrupted one does."""
     stage = {

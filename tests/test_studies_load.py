@@ -32,6 +32,24 @@ recipe: {epochs: 2, optimizer: {kind: sgd, lr: 1e-3}}
 """
 _ASKED = "design:\n  factors: [depth]\n  match: {macs: 100k, by: width}\n  replicates: 2\n"
 SEARCH = DESIGN.replace(_ASKED, "search: {objectives: [{maximize: val_accuracy}]}\n")
+OPTIONS = """\
+apiVersion: archstudy/v1
+kind: Study
+name: options
+data: {source: digits}
+recipe: {epochs: 1}
+blueprint:
+  stages:
+    - choice:
+      - {block: plain, width: {choice: [8, 16]}, kernal: 3}
+      - {block: residual, width: 8, repeat: {int: [1, 3]}}
+search: {WITHIN}
+"""
+_AT = "blueprint_stages_0"
+STARTS = f"start: [{{{_AT}: residual, {_AT}_residual_repeat: 2}}, {{{_AT}_residual_repeat: 2}}, "
+STARTS += f"{{{_AT}: residual, {_AT}_plain_width: 8}}, {{{_AT}: rezidual}}, {{q: 3}}, {{}}, {{{_AT}: plain}}]"
+_SLOPES = "{choice: [{kind: leaky_relu, slope: {choice: [0.1, -1.0]}}, {kind: relu}]}"
+DEEP = f"{{choice: [{{block: plain, width: 4}}, {{block: plain, width: 4, activation: {_SLOPES}}}]}}"
 FREE = ("  width:", "  lr: {float: [1e-3, 1e-1]}\n  width:"), ("lr: 1e-3", "lr: $lr")
 """A real number among the variables, in line 7."""
 
@@ -179,14 +197,51 @@ VARIABLES: dict[str, tuple[str | bytes, list[str]]] = {
             ("kernel: 3", "activation: {choice: [{kind: relu}, {kind: leaky_relu, slope: {choice: [0.1, -1.0]}}]}"),
             of=SEARCH,
         ),
-        [r"s.yaml:10:\d+: blueprint.stages.0.activation.choice.1.slope.choice.1: got -1.0; write at least 0.0 .*"],
+        [r"s.yaml:10:\d+: blueprint.stages.0.activation.choice.1.slope.choice.1: got -1.0; write at least 0.0"],
     ),
     "a start outside": (
         but(("search: {", "search: {start: [{widht: 4}, {width: 5000, lr: 3}], "), of=SEARCH),
         [
             r"s.yaml:\d+:\d+: search.start.0.widht: 'widht' is no variable that is sampled, did you mean 'width'\?",
-            r"s.yaml:\d+:\d+: search.start.1.width: 5000 is not among the values of 'width'; choose one of its domain",
+            r"s.yaml:\d+:\d+: search.start.1.width: 5000 is not among the values of 'width'; write a whole .*",
             r"s.yaml:\d+:\d+: search.start.1.lr: 'lr' is no variable that is sampled.*",
+        ],
+    ),
+    "typos within the options of a choice": (
+        OPTIONS.replace("WITHIN", "").replace("width: 8, repeat", "widht: 8, repeat"),
+        [
+            r"s.yaml:9:50: blueprint.stages.0.choice.0.kernal: unknown field 'kernal', did you mean 'kernel'\?",
+            r"s.yaml:10:27: blueprint.stages.0.choice.1.widht: unknown field 'widht', did you mean 'width'\?",
+        ],
+    ),
+    "a typo within an option of a declared choice": (
+        but(
+            ("  width:", "  b: {choice: [{block: plain, width: 4}, {block: plain, widht: 4}]}\n  width:"),
+            ("  stages:", "  stages:\n    - $b"),
+            of=SEARCH,
+        ),
+        [
+            r"s.yaml:7:57: variables.b.choice.1.widht: unknown field 'widht', did you mean 'width'\? "
+            r"\(for blueprint.stages.0.widht\)"
+        ],
+    ),
+    "a bad value deep within two options": (
+        but(("  stages:", f"  stages:\n    - {DEEP}"), of=SEARCH),
+        [
+            r"s.yaml:10:\d+: blueprint.stages.0.choice.1.activation.choice.0.slope.choice.1: "
+            "got -1.0; write at least 0.0"
+        ],
+    ),
+    "starts by the names of options": (
+        OPTIONS.replace(", kernal: 3", "").replace("WITHIN", STARTS),
+        [
+            "s.yaml:11:126: search.start.1.blueprint_stages_0_residual_repeat: 'blueprint_stages_0_residual_repeat' "
+            "exists only with blueprint_stages_0: residual; say that beside it",
+            r"s.yaml:11:\d+: search.start.2.*_plain_width: 'blueprint_stages_0_plain_width' exists only with "
+            "blueprint_stages_0: plain; say that beside it",
+            r"s.yaml:11:\d+: search.start.3.blueprint_stages_0: 'rezidual' is not among the values of "
+            "'blueprint_stages_0'; write one of plain, residual",
+            r"s.yaml:11:\d+: search.start.4.q: 'q' is no variable that is sampled; known here: blueprint_stages_0, .*",
         ],
     ),
     "half a channel": (
@@ -516,3 +571,12 @@ def test_there_must_be_a_file(tmp_path: Path) -> None:
 )
 def test_the_examples_are_sound(path: Path) -> None:
     assert load(path).spec.name == path.stem
+
+
+def test_the_starts_of_the_docs_are_sound(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/search.md").read_text(encoding="utf-8")
+    snippet = page[page.index("```yaml\nvariables:") :].removeprefix("```yaml\n").partition("```")[0]
+    head = OPTIONS.partition("blueprint:")[0]
+    study = sound(tmp_path, f"{head}blueprint: {{stages: [$stem]}}\n{snippet}")
+    assert [*study.space.names] == ["stem", "stem_plain_width", "stem_residual_repeat"]
+    assert len(study.spec.search.start) == 2

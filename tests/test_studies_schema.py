@@ -51,6 +51,12 @@ BROKEN: dict[str, tuple[Path, tuple[Any, ...], Any]] = {
     "typo in an optimizer": (DESIGN, ("recipe", "optimizer", "momntum"), 0.9),
     "a stage without a word": (DESIGN, ("blueprint", "stages", 0, "block"), None),
     "a pattern's typo": (DESIGN, ("blueprint", "stages", 0), {"block": "plain", "count": 3, "widht": [8, 8, 8]}),
+    "no kind of head": (DESIGN, ("blueprint", "head"), "lineer"),
+    "a name that is none": (
+        DESIGN,
+        ("blueprint", "stages"),
+        [{"block": "raw", "nodes": [{"node": "flatten", "name": "a.b"}]}],
+    ),
     "zoo without a name": (DESIGN, ("blueprint",), {"zoo": 5}),
     "a block without stages": (DESIGN, ("blueprint", "blocks"), {"fire": {"parameters": {}}}),
     "negative width": (DESIGN, ("blueprint", "stages", 0, "width"), -4),
@@ -117,6 +123,8 @@ def test_an_editor_finds_fields_and_what_they_mean() -> None:
 
 MACROS: dict[str, Any] = {
     "zoo": {"zoo": "resnet18", "width": 0.5, "classes": 10},
+    "beside zoo": {"zoo": "resnet18", "head": "linear", "silence": ["large_kernel"], "strict_division": True},
+    "a head in short": {"stages": [{"block": "auxiliary", "head": "convolutional"}], "head": "none"},
     "a pattern": {"stages": [{"count": 3, "block": "plain", "width": [8, 16, 32], "kernel": "$kernel"}]},
     "a pattern of lists": {
         "stages": [{"count": 2, "block": "residual", "width": "8 * 2 ** $stage", "pool": [None, "max"]}]

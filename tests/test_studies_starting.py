@@ -38,3 +38,18 @@ def test_a_file_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", str(tmp_path / "no" / "s.yaml")]) == FAILED
     assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    {
+        "nope": "unknown source 'nope'; write digits or arrays:<file>.npz",
+        "arrays:": "unknown source 'arrays:'; write digits or arrays:<file>.npz",
+        "": "unknown source ''; write digits or arrays:<file>.npz",
+        "hf:mnist": "this version reads digits and arrays:<file>.npz only, not 'hf:mnist'; save it as an npz",
+    }.items(),
+)
+def test_data_that_nothing_reads(data: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(tmp_path / "s.yaml"), "--data", data]) == FAILED
+    assert capsys.readouterr().err == f"archstudy: --data: {sentence}\n"
+    assert list(tmp_path.iterdir()) == []

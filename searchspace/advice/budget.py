@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from math import prod
 
-from searchspace.advice.facts import Advice, Facts, by, map_of, named, percent
+from searchspace.advice.facts import WEIGHTED, Advice, Facts, by, map_of, named, percent
 from searchspace.core import Flatten, GlobalPool, Linear, Local
 from searchspace.cost import Layer
 from searchspace.language.units import human
@@ -94,7 +94,7 @@ def fixed_input(facts: Facts) -> Iterator[Advice]:
         if isinstance(layer.node, Local)
         or (isinstance(layer.node, Flatten) and map_of(layer) and not _pooled(before and before.node))
     ]
-    if found and len(facts.network.input) > 1:
+    if found and any(isinstance(layer.node, WEIGHTED) and map_of(layer) for layer in facts.layers):
         names = tuple(layer.name for layer in found)
         size, reads = by(facts.network.input[1:]), by(map_of(found[-1]))
         what = "flattens" if isinstance(found[-1].node, Flatten) else "has filters for each position of"

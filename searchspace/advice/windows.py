@@ -31,13 +31,13 @@ def strided_1x1(facts: Facts) -> Iterator[Advice]:
         _read_beside(facts.network.root, "", beside)
         found = [layer for layer in found if layer.name not in beside]
     if found:
-        step = prod(found[0].node.stride)  # type: ignore[union-attr]
+        steps = sorted({prod(layer.node.stride) for layer in found})  # type: ignore[union-attr]
         names = tuple(layer.name for layer in found)
         yield Advice(
             "strided_1x1",
             names,
-            f"{named(names)}: a 1x1 window with stride {by(found[0].node.stride)} reads one position in {step}, and "  # type: ignore[union-attr]
-            "nothing reads the others",
+            f"{named(names)}: a window of one position with a stride reads one position in "
+            f"{' or '.join(map(str, steps))}, and nothing reads the others",
             "What a layer has computed at those positions is thrown away.",
             "give the stride to a convolution of 3x3 (stride_at), or pool before the 1x1",
             "He et al. 2019, Bag of Tricks for Image Classification, section 4.2",
@@ -107,8 +107,8 @@ def large_stride(facts: Facts) -> Iterator[Advice]:
 
 
 def large_pool_stride(facts: Facts) -> Iterator[Advice]:
-    """Pools after the stem with a stride over 2; the later, the more of what is lost cost something to compute."""
-    for layer in facts.after_stem:
+    """Pools with a stride over 2; the later, the more of what is lost cost something to compute."""
+    for layer in facts.layers:
         if isinstance(layer.node, POOLS) and max(layer.node.stride) > 2 and not covers(layer):
             depth, stride = percent(facts.depth_before(layer)), by(layer.node.stride)
             yield Advice(

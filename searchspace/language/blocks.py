@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
-from searchspace.language.expressions import STAGE, fill
+from searchspace.language.expressions import STAGE, fill, names
 from searchspace.language.problems import UNKNOWN, Path, Problem, nearest, shown
 
 FIELDS = ("parameters", "stages")
@@ -89,20 +90,62 @@ def bound(
 ) -> dict[str, Any]:
     """The names that a body may use: those from outside, and before them the parameters, given or by default.
 
-    A default may refer to other parameters: `expand: 4 * $squeeze`; of those that refer, to the ones above it.
+    A default may refer to other parameters: `expand: 4 * $squeeze`.
     """
     scope = {**outer, **given}
     rest = {name: default for name, default in defaults.items() if name not in given}
-    derived = {name: default for name, default in rest.items() if _refers(default)}
+    derived = {name: default for name, default in rest.items() if any("$" in text for text in _texts(default))}
     scope |= {name: default for name, default in rest.items() if name not in derived}
-    for name, default in derived.items():
-        scope[name] = fill(default, scope, (*at, name), problems)
+    while ready := [name for name in derived if not (_referred(derived[name]) - {name}) & derived.keys()]:
+        for name in ready:
+            scope[name] = fill(derived.pop(name), scope, (*at, name), problems)
+    for name in derived:
+        message = f"{' and '.join(map(repr, derived))} refer to each other in a circle; give one of them a value"
+        problems += [Problem((*at, name), message)] * (name == next(iter(derived)))
+        scope[name] = UNKNOWN
     return scope
 
 
-def _refers(tree: Any) -> bool:
-    """Whether there is a `$` anywhere in the tree."""
+def _texts(tree: Any) -> Iterator[str]:
+    """Every text in a tree."""
     if isinstance(tree, str):
-        return "$" in tree
-    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
-    return any(_refers(part) for part in parts)
+        yield tree
+    parts = tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, list) else ()
+    for part in parts:
+        yield from _texts(part)
+
+
+def _referred(tree: Any) -> set[str]:
+    """The names that the texts of a tree refer to."""
+    return {name for text in _texts(tree) for name in names(text)}
+
+
+def unused(blueprint: Mapping[str, Any], blocks: Mapping[str, Block], built_in: Collection[str]) -> Iterator[Problem]:
+    """The blocks that no stage is made of; none where a word varies, nor where a misspelt word may have meant one."""
+    waiting, used = [blueprint.get("stages")], set[str]()
+    while waiting:
+        found = {*_words(waiting.pop())}
+        if any("$" in word for word in found):
+            return
+        waiting += [_body(blocks[word]) for word in found - used if word in blocks]
+        used |= found
+    strange = [word for word in used if word not in blocks and word not in built_in]
+    for word in blocks:
+        if word not in used and not get_close_matches(word, strange):
+            yield Problem(("blocks", word), f"nothing uses the block {word!r}; write {{block: {word}}} or remove it")
+
+
+def _body(block: Block) -> dict[str, Any]:
+    return {"stages": block.stages, "parameters": block.parameters}
+
+
+def _words(tree: Any, key: str | int = "stages") -> Iterator[str]:
+    """The words of the stages in a tree, or `$name` where a variable says what stands there."""
+    if isinstance(tree, str):
+        yield from (tree,) if key in ("block", "stages", "branches") else ()
+    elif isinstance(tree, Mapping):
+        for inner, part in tree.items():
+            yield from _words(part, key if key in ("block", "branches") else inner)
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from _words(part, "stages" if key == "branches" else key)

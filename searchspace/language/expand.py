@@ -7,18 +7,24 @@ comes out depends on no template, file or package any more; `Expanded.place` say
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from searchspace.language.blocks import bound
-from searchspace.language.expressions import fill
-from searchspace.language.origins import Expanded, Origin
-from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError, nearest, shown
+from searchspace.language.expressions import DECLARE, fill
+from searchspace.language.limits import too_large
+from searchspace.language.origins import Expanded, Origin, named
+from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError, dotted, nearest, shown
 from searchspace.language.scaling import scaled
 from searchspace.language.stages import Walk
+from searchspace.language.variables import is_domain
 from searchspace.zoo import files
 
-BESIDE_ZOO = ("width", "classes", "head")
+KEPT = ("classes", "head", "silence", "strict_division")
+"""The fields of a blueprint that may stand beside `zoo:`."""
+BESIDE_ZOO = ("width", *KEPT)
 """What may stand beside `zoo:` for every network, its own parameters aside."""
+ALONE = "a blueprint on its own has no variables; write one value, or put the blueprint into a study"
 ZOO: Path = ("zoo",)
 
 
@@ -32,14 +38,38 @@ def expand(tree: Any, values: Mapping[str, Any]) -> Expanded:
 
 def attempt(tree: Any, values: Mapping[str, Any]) -> tuple[Expanded, list[Problem]]:
     """The blueprint as far as it can be expanded, with UNKNOWN where it cannot, and every mistake in the original."""
-    if isinstance(tree, Mapping) and "zoo" in tree:
-        return _network(tree, values)
-    walk = Walk(values)
+    varying: list[Problem] = []
+    if not values:
+        tree = _constant(tree, (), varying)
+    expanded, found = (
+        _network(tree, values) if isinstance(tree, Mapping) and "zoo" in tree else _walked(tree, values, {})
+    )
+    if not values:
+        found = [replace(one, message=one.message.replace(DECLARE, ALONE)) for one in found]
+    return expanded, varying + found
+
+
+def _constant(tree: Any, where: Path, problems: list[Problem]) -> Any:
+    """The tree of a blueprint without variables: a domain is a mistake."""
+    if is_domain(tree):
+        problems.append(Problem(where, ALONE))
+        return UNKNOWN
+    if isinstance(tree, dict):
+        return {key: _constant(value, (*where, key), problems) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_constant(value, (*where, index), problems) for index, value in enumerate(tree)]
+    return tree
+
+
+def _walked(tree: Any, values: Mapping[str, Any], given: Mapping[str, Path]) -> tuple[Expanded, list[Problem]]:
+    """A blueprint of stages without its macros, and what is wrong with it."""
+    walk = Walk(values, given)
     try:
         expanded = Expanded(walk.blueprint(tree), walk.origins)
     except SpecError as error:  # too many stages
         return Expanded(UNKNOWN), list(error.problems)
-    return expanded, list(dict.fromkeys(walk.problems))
+    found = [*walk.problems, *expanded.told(too_large(expanded.tree))]
+    return expanded, list(dict.fromkeys(found))
 
 
 def _network(tree: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Expanded, list[Problem]]:
@@ -47,31 +77,51 @@ def _network(tree: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Expand
     found: list[Problem] = []
     given: dict[str, Any] = {key: fill(value, values, (key,), found) for key, value in tree.items()}
     name = given.pop("zoo")
-    try:
-        entry = None if name is UNKNOWN else files.entry(name if isinstance(name, str) else shown(name))
-    except ValueError as error:
-        found.append(Problem(ZOO, str(error)))
-        entry = None
+    entry = _entry(name, found)
     if entry is None:
         return Expanded(UNKNOWN), found
     own = {key: given.pop(key) for key in entry.parameters if key in given}
     found += _mistakes(given, entry.parameters)
-    network, inside = _built(entry, own)
+    built, inside = _built(entry, own)
     note = f" (in zoo:{name})"
-    found += [Problem(ZOO, problem.message + note) for problem in inside]
-    network = scaled(network, _factor(given.get("width", 1)), entry.divisor)
-    beside = {key: given[key] for key in ("classes", "head") if key in given}
+    found += _told(inside, own, note)
+    network = scaled(built.tree, _factor(given.get("width", 1)), entry.divisor)
+    beside = {key: given[key] for key in KEPT if key in given}
     origins: dict[Path, Origin] = {(): Origin(ZOO, note, whole=True)}
+    origins |= {at: replace(one, note=one.note + note) for at, one in built.origins.items() if one.path[0] in own}
     origins |= {(key,): Origin((key,)) for key in beside}
     return Expanded({**network, **beside} if isinstance(network, dict) else network, origins), found
 
 
-def _built(entry: files.Entry, given: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
-    """The tree of a network with its parameters, and the mistakes that are theirs."""
+def _entry(name: Any, found: list[Problem]) -> files.Entry | None:
+    """The network of that name, if there is one."""
+    if not isinstance(name, str):
+        cure = "write a network's name, such as resnet18"
+        found += [Problem(ZOO, f"got {shown(name)}; {cure}")] if name is not UNKNOWN else []
+        return None
+    try:
+        return files.entry(name)
+    except ValueError as error:
+        found.append(Problem(ZOO, str(error)))
+        return None
+
+
+def _told(inside: list[Problem], own: Mapping[str, Any], note: str) -> Iterator[Problem]:
+    """The mistakes in a network's file, each field's first: at its parameters that are the study's `own`, or at it."""
+    first = {named(one.where): one for one in reversed(inside)}
+    for one in inside:
+        if one.where and one.where[0] in own:
+            yield replace(one, message=one.message + note)
+        elif one in first.values():
+            yield Problem(ZOO, f"{dotted(one.where)}: {one.message}{note}")
+
+
+def _built(entry: files.Entry, given: Mapping[str, Any]) -> tuple[Expanded, list[Problem]]:
+    """The blueprint of a network with its parameters, and the mistakes that are theirs."""
     found: list[Problem] = []
     values = bound(entry.parameters, given, {}, (), found)
-    expanded, inside = attempt(entry.template, values)
-    return expanded.tree, list(dict.fromkeys(found + inside))
+    expanded, inside = _walked(entry.template, values, {name: (name,) for name in given})
+    return expanded, list(dict.fromkeys(found + inside))
 
 
 def _mistakes(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[Problem]:
@@ -83,7 +133,7 @@ def _mistakes(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterat
         elif key not in known:
             yield Problem((key,), f"unknown field {key!r}{nearest(key, known)}")
     width = given.get("width", 1)
-    if width is not UNKNOWN and _factor(width) != width:
+    if width is not UNKNOWN and (isinstance(width, bool) or _factor(width) != width):
         yield Problem(("width",), f"got {shown(width)}; write a factor above 0 and up to 1000, such as 0.5")
 
 

@@ -28,6 +28,8 @@ LARGEST = 10**18
 """No number on the way may be larger; enough for any count of a network, too small to stall on."""
 STAGE = "stage"
 """`$stage` is the number, from 0, of a stage in its pattern, or else in its list; no variable may be called so."""
+DECLARE = "declare it under 'variables'"
+"""The cure of a name that nobody declared."""
 
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _TOKEN = re.compile(rf"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|{_NAME.pattern}|\*\*|//|[-+*/%()])")
@@ -54,7 +56,7 @@ class UndefinedVariable(ValueError):
         if self.name == STAGE:
             return "$stage is defined inside a list of stages only, whose items it counts from 0; write a number here"
         close = difflib.get_close_matches(self.name, self.known, 1)
-        hint = f"did you mean ${close[0]}" if close else "declare it under 'variables'"
+        hint = f"did you mean ${close[0]}" if close else DECLARE
         return f"${self.name} is not defined; {hint} (defined: {', '.join(self.known) or 'none'})"
 
 

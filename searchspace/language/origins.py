@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from searchspace.language.problems import Path, Problem
+from searchspace.language.problems import Path, Problem, dotted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,19 @@ class Expanded:
         return self.origin(path).path
 
     def told(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Problems of the expanded tree at their places in the original, each once: `... (in block 'fire')`."""
-        origins = [(problem, self.origin(problem.where)) for problem in problems]
-        told = (replace(one, where=origin.path, message=one.message + origin.note) for one, origin in origins)
-        return list(dict.fromkeys(told))
+        """Problems of the expanded tree at their places in the original, each once: `... (in block 'fire')`.
+
+        Below a whole origin the sentence says the place too, and each field tells its first mistake only.
+        """
+        told: dict[object, Problem] = {}
+        for one in problems:
+            origin = self.origin(one.where)
+            message = f"{dotted(one.where)}: " * origin.whole + one.message + origin.note
+            problem = replace(one, where=origin.path, message=message)
+            told.setdefault((origin.path, named(one.where)) if origin.whole else problem, problem)
+        return list(told.values())
+
+
+def named(where: Path) -> str:
+    """The last name of a path: of `stages.3.kernel.0` it is `kernel`."""
+    return next((part for part in reversed(where) if isinstance(part, str)), "")

@@ -36,13 +36,20 @@ class PlugIn:
         """What the function makes of its arguments; a ValueError names the plug-in that cannot."""
         try:
             stages = self.function(**arguments)
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise ValueError(f"the plug-in {self.word!r} failed with {what}; mend it, or its parameters") from error
+        except (Exception, SystemExit) as error:
+            raise ValueError(
+                f"the plug-in {self.word!r} failed with {_said(error)}; mend it, or its parameters"
+            ) from error
         if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
             got = shown(stages)
             raise ValueError(f"the plug-in {self.word!r} returned {got}; it must return a list of stages (mappings)")
         return stages
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line that is not too long."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 @cache
@@ -65,9 +72,9 @@ def find(word: str) -> PlugIn | None:
         return None
     try:
         return plug_in(word, entry.load())
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"the plug-in {word!r} ({entry.value}) cannot be loaded, {what}; mend or remove it") from error
+    except (Exception, SystemExit) as error:
+        what = f"the plug-in {word!r} ({entry.value}) cannot be loaded, {_said(error)}"
+        raise ValueError(f"{what}; mend or remove it") from error
 
 
 def plug_in(word: str, function: Callable[..., Any]) -> PlugIn:

@@ -17,10 +17,12 @@ from searchspace.language.yamlio import resolve
 def problems(error: ValidationError, document: Any, model: type[BaseModel], at: Path = ()) -> list[Problem]:
     """One problem per mistake of `document`, which `model` refused; `at` is the document's own place in its file.
 
-    A mapping with an unknown tag is checked again with the tag that was perhaps meant.
+    A mapping with an unknown tag is checked again with the tag that was perhaps meant, or under its key.
     """
     found = _found(error, document, model)
     found |= _behind(error, document, model)
+    if (renamed := _renamed(error, document)) is not document:
+        found |= {key: one for key, one in _mistakes(renamed, model).items() if key not in found}
     told = [problem for problem in found.values() if not _misspelt(problem, found.values())]
     return [replace(problem, where=(*at, *problem.where)) for problem in told]
 
@@ -63,6 +65,17 @@ def _behind(error: ValidationError, document: Any, model: type[BaseModel]) -> di
     }
 
 
+def _renamed(error: ValidationError, document: Any) -> Any:
+    """The document with the tags under the keys that they should have had, where those are misspelt."""
+    tree = document
+    for finding in error.errors(include_url=False):
+        if finding["type"] == "union_tag_not_found" and (misspelt := _misspelt_tag(finding)):
+            where, tag = _place(finding, document)[:-1], finding["ctx"]["discriminator"].strip("'")
+            section = _value(tree, where).items()
+            tree = _with(tree, where, {tag if key == misspelt else key: value for key, value in section})
+    return tree
+
+
 def _meant(finding: Any) -> list[str]:
     """The known tag that is nearest to the unknown one; all where none is near."""
     tags = _tags(finding)
@@ -92,8 +105,8 @@ def _mistakes(tree: Any, model: type[BaseModel]) -> dict[Any, Problem]:
 
 
 def at_keys(found: Iterable[Problem]) -> list[Path]:
-    """The places where the key is to blame, and not its value: those of unknown fields."""
-    return [problem.where for problem in found if problem.message.startswith("unknown field")]
+    """The places where the key is to blame, and not its value: those of unknown fields and of branches' names."""
+    return [one.where for one in found if one.message.startswith("unknown field") or one.where[-2:-1] == ("branches",)]
 
 
 def _misspelt(problem: Problem, others: Iterable[Problem]) -> bool:
@@ -113,12 +126,30 @@ def _place(finding: Any, document: Any) -> Path:
         ):
             value = value[part]
             where.append(part)
+        elif isinstance(value, list) and 0 < (number := _number_of(part)) <= len(value):
+            value = value[number - 1]
+            where.append(number - 1)
     field = None
     if finding["type"] == "union_tag_invalid":
         field = finding["ctx"]["discriminator"].strip("'")
+    elif finding["type"] == "union_tag_not_found":
+        field = _misspelt_tag(finding)
     elif isinstance(error := finding.get("ctx", {}).get("error"), FieldError):
         field = error.field
     return (*where, field) if field is not None and isinstance(value, Mapping) and field in value else tuple(where)
+
+
+def _number_of(part: object) -> int:
+    """The number of an item of a list that was read as a mapping: 2 of `branch2`; 0 for anything else."""
+    found = re.fullmatch("branch([1-9][0-9]{0,4})", part) if isinstance(part, str) else None
+    return int(found[1]) if found else 0
+
+
+def _misspelt_tag(finding: Any) -> str | None:
+    """The key that was meant to be the tag which a section has not."""
+    tag = finding["ctx"]["discriminator"].strip("'")
+    given = finding["input"]
+    return next(iter(get_close_matches(tag, [*given], 1)), None) if isinstance(given, Mapping) else None
 
 
 def _value(document: Any, where: Path) -> Any:
@@ -140,6 +171,7 @@ _WANTED = {
     "less_than_equal": "write at most {le}",
     "finite_number": "write a finite number",
     "literal_error": "write {expected}",
+    "string_pattern_mismatch": "write text that fits {pattern}",
 }
 """The cure by the kind of Pydantic's finding."""
 
@@ -149,14 +181,14 @@ def _message(finding: Any, where: Path, document: Any, model: type[BaseModel]) -
     match kind:
         case "extra_forbidden":
             name = str(where[-1])
-            return f"unknown field {name!r}{nearest(name, _fields(_model(model, document, where[:-1])))}"
+            return f"unknown field {name!r}{nearest(name, _known(_model(model, document, where[:-1])))}"
         case "missing":
             return _missing(finding["loc"][-1])
         case "union_tag_invalid":
-            unknown = f"unknown {context['discriminator']} {context['tag']!r}".replace("'", "", 2)
-            return unknown + nearest(context["tag"], _tags(finding))
+            return _unknown_tag(finding, _value(document, where))
         case "union_tag_not_found":
-            return _missing(context["discriminator"].strip("'"))
+            tag, misspelt = context["discriminator"].strip("'"), _misspelt_tag(finding)
+            return f"unknown field {misspelt!r}, did you mean {tag!r}?" if misspelt else _missing(tag)
         case "value_error":
             return str(context["error"])
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -166,6 +198,14 @@ def _message(finding: Any, where: Path, document: Any, model: type[BaseModel]) -
     if kind in _WANTED:
         return f"got {shown(got)}; {_WANTED[kind].format_map(context)}"
     return f"{finding['msg'].removeprefix('Input ')}, got {shown(got)}"
+
+
+def _unknown_tag(finding: Any, got: Any) -> str:
+    tag, context = finding["ctx"]["tag"], finding["ctx"]
+    kind = context["discriminator"].strip("'")
+    if not isinstance(got, str):
+        return f"got {shown(got)}, which is no {kind}{nearest('', _tags(finding))}"
+    return f"unknown {kind} {tag!r}{nearest(tag, _tags(finding))}"
 
 
 def _missing(name: object) -> str:
@@ -192,6 +232,11 @@ def _kinds(annotation: Any) -> list[str]:
     return [option for option in found if isinstance(option, str)]
 
 
+def _known(model: type[BaseModel] | None) -> list[str]:
+    """The fields, and what may stand beside them."""
+    return [*_fields(model), *getattr(model, "also", ())]
+
+
 def _fields(model: type[BaseModel] | None) -> list[str]:
     return list(model.model_fields) if model else []
 
@@ -209,20 +254,23 @@ def _model(model: type[BaseModel], document: Any, where: Path) -> type[BaseModel
 
 
 def _inner(annotation: Any, part: str | int) -> Iterator[Any]:
-    """What the annotation says of its member `part`: a model's field, a list's item."""
+    """What the annotation says of its member `part`: a model's field, a list's item, a mapping's value."""
     for model in _models(annotation) if isinstance(part, str) else ():
         if part in model.model_fields:
             yield model.model_fields[part].annotation
-    if isinstance(part, int):
-        yield from _items(annotation)
+    yield from _items(annotation, isinstance(part, int))
 
 
-def _items(annotation: Any) -> Iterator[Any]:
-    for argument in get_args(annotation):
-        if get_origin(annotation) in (list, tuple):
-            yield argument
-        else:
-            yield from _items(argument)
+def _items(annotation: Any, numbered: bool) -> Iterator[Any]:
+    """What lists hold, or mappings, which may be written as lists."""
+    origin = get_origin(annotation)
+    if origin is dict:
+        yield get_args(annotation)[1]
+    elif origin in (list, tuple):
+        yield from get_args(annotation) if numbered else ()
+    else:
+        for argument in get_args(annotation):
+            yield from _items(argument, numbered)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -237,9 +285,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _tagged(model: type[BaseModel], value: Any) -> bool:
-    """Whether the mapping bears the tag (`kind: sgd`, `block: plain`) of this model."""
-    return isinstance(value, Mapping) and any(
-        value.get(name) in get_args(field.annotation)
-        for name, field in model.model_fields.items()
-        if name in ("kind", "block") and isinstance(value.get(name), str)
-    )
+    """Whether the mapping bears the tag (`block: plain`, `node: conv`, `kind: sgd`) of this model."""
+    tag = next((name for name in ("block", "node", "kind") if name in model.model_fields), None)
+    got = value.get(tag) if tag and isinstance(value, Mapping) else None
+    return isinstance(got, str) and got in get_args(model.model_fields[tag or ""].annotation)

@@ -20,13 +20,14 @@ from searchspace.core import (
 )
 from searchspace.geometry import Infeasible
 from searchspace.words import parts
-from searchspace.words.head import Head
+from searchspace.words.head import Head, HeadField
 from searchspace.words.parts import (
     RELU,
     ActivationField,
     Extent,
     Items,
     Lowered,
+    Name,
     NormField,
     Place,
     PoolField,
@@ -52,7 +53,7 @@ def lower_stages(stages: tuple[Stage, ...], place: Place) -> Lowered:
         inside = place.inside(place.inputs, str(number))
         node, channels = stage.lower(inside)
         items.append((str(number), node))
-        place = place._replace(inputs=channels)
+        place = place.entered(channels)
     return Lowered(Sequence(tuple(items)), place.inputs)
 
 
@@ -71,7 +72,7 @@ class ParallelStage(Word):
 
     block: Literal["parallel", "inception"]
     branches: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Stages],
+        dict[Name, Stages],
         BeforeValidator(named, json_schema_input_type="dict[str, list[Stage]] | list[list[Stage]]"),
         Field(min_length=1, max_length=64),
     ]
@@ -108,7 +109,7 @@ class SequenceStage(Word):
         for number in range(1, self.repeat + 1):
             node, channels = lower_stages(self.stages, place.inside(place.inputs, f"repeat{number}"))
             items.append((f"repeat{number}", node))
-            place = place._replace(inputs=channels)
+            place = place.entered(channels)
         return Lowered(Sequence(tuple(items)), place.inputs)
 
 
@@ -137,12 +138,12 @@ class AuxiliaryStage(Word):
     block: Literal["auxiliary"]
     weight: Annotated[float, Field(ge=0.0, le=10.0)] = 0.3
     stages: Stages = ()
-    head: Head = Head()
+    head: HeadField = Head()
 
     def lower(self, place: Place) -> Lowered:
         """The side branch; what comes in goes on."""
         body = lower_stages(self.stages, place.inside(place.inputs, "auxiliary.body"))
-        head = self.head.lower(place._replace(inputs=body.channels))
+        head = self.head.lower(place.entered(body.channels))
         side = Auxiliary(Sequence((*body.node.items, ("head", head))), self.weight)
         return Lowered(Sequence((("auxiliary", side),)), place.inputs)
 
@@ -178,7 +179,7 @@ class AtrousPyramidStage(Word):
         merged: Items = [("merge", Parallel(tuple(branches), "concat"))]
         channels = len(branches) * self.width
         if self.project:
-            merged += [*self._unit(place._replace(inputs=channels), 1, 1).items, *parts.dropout(self.dropout, "drop")]
+            merged += [*self._unit(place.entered(channels), 1, 1).items, *parts.dropout(self.dropout, "drop")]
             channels = self.width
         return Lowered(Sequence(tuple(merged)), channels)
 

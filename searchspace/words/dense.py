@@ -57,7 +57,7 @@ class DenseStage(Word):
         for number in range(1, self.repeat + 1):
             layer = Sequence(tuple(self._layer(place.inside(place.inputs, f"layer{number}"))))
             items.append((f"layer{number}", Parallel((("input", Identity()), ("body", layer)), "concat")))
-            place = place._replace(inputs=place.inputs + self.growth)
+            place = place.entered(place.inputs + self.growth)
         if self.transition is None:
             return Lowered(Sequence(tuple(items)), place.inputs)
         channels = max(1, int(place.inputs * self.transition.compression))

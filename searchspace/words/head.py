@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from searchspace.core import Flatten, GlobalKind, GlobalPool, Linear, Sequence
 from searchspace.geometry import Infeasible
@@ -18,14 +18,17 @@ from searchspace.words.parts import (
     Rate,
     Spec,
     Width,
+    as_kind,
     as_tuple,
+    refuse_misfits,
 )
 
+HeadKind = Literal["linear", "convolutional", "none"]
 Rates = Rate | Annotated[tuple[Rate, ...], BeforeValidator(as_tuple)]
 
 
 class Head(Spec):
-    """From the last map to the outputs.
+    """From the last map to the outputs; `convolutional` is short for `{kind: convolutional}`.
 
     `linear`: global pooling (`pool: null` flattens instead), hidden layers with their norm and activation, the output
     layer. `convolutional`: the same layers as 1x1 convolutions on the map, then global pooling (Network in Network);
@@ -34,13 +37,19 @@ class Head(Spec):
     `output_activation` stands after the output layer, before a convolutional head's pooling.
     """
 
-    kind: Literal["linear", "convolutional", "none"] = "linear"
+    kind: HeadKind = "linear"
     pool: GlobalKind | None = "average"
     hidden: Annotated[tuple[Width, ...], BeforeValidator(as_tuple)] = ()
     norm: NormField | None = None
     activation: ActivationField | None = RELU
     dropout: Rates = 0.0
     output_activation: ActivationField | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Head:
+        if self.kind == "none":
+            refuse_misfits(self, tuple(type(self).model_fields)[1:], "a head of kind none")
+        return self
 
     def lower(self, place: Place) -> Sequence:
         """The head as core nodes, at the end of a network or of an auxiliary branch."""
@@ -72,3 +81,6 @@ class Head(Spec):
             where = f"{place.where}.head" if place.where else "head"
             raise Infeasible(where, f"{len(self.dropout)} dropout rates for {layers} layers; give one or {layers}")
         return self.dropout
+
+
+HeadField = Annotated[Head, BeforeValidator(as_kind, json_schema_input_type=Head | HeadKind)]

@@ -80,7 +80,7 @@ class PlainStage(Word):
         for number in range(1, self.repeat + 1):
             stride = parts.per_axis(self.stride if number == strided else 1, place)
             items += self._unit(str(number), place, stride)
-            place = place._replace(inputs=self.width)
+            place = place.entered(self.width)
         return Lowered(Sequence((*parts.settled(items, self.bias), *parts.pool(self.pool, place))), self.width)
 
     def _unit(self, suffix: str, place: Place, stride: Size) -> Items:

@@ -13,6 +13,7 @@ from searchspace.words.parts import (
     ActivationSpec,
     Items,
     Lowered,
+    Name,
     Pads,
     PerAxis,
     Place,
@@ -31,7 +32,7 @@ Out = Width | Literal["outputs"]
 class RawNode(Spec):
     """A node of the core; `name` is its name in the network, by default its kind and number."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    name: Name | None = None
 
     def lower(self, place: Place) -> core.Node:
         """The node at its place."""
@@ -227,9 +228,7 @@ class RawParallel(RawNode):
 
     node: Literal["parallel"]
     merge: core.Merge
-    branches: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Nodes], Field(min_length=1, max_length=256)
-    ]
+    branches: Annotated[dict[Name, Nodes], Field(min_length=1, max_length=256)]
 
     def lower(self, place: Place) -> core.Node:
         """Each branch."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from searchspace.core import Conv, Identity, Node, PadChannels, Parallel, Pool, Select, Sequence, Size, same_padding
-from searchspace.geometry import Infeasible
+from searchspace.language.problems import FieldError
+from searchspace.state import Infeasible
 from searchspace.words import parts
 from searchspace.words.parts import (
     RELU,
@@ -69,6 +70,24 @@ class ResidualStage(Word):
     dropout: Rate = 0.0
     pool: PoolField | None = None
 
+    @model_validator(mode="after")
+    def _fits(self) -> ResidualStage:
+        place = self.norm.place if self.norm else "before_activation"
+        fitting = {
+            "after_activation": ("post_activation",),
+            "before_convolution": ("post_activation", "pre_activation"),
+        }
+        if self.order not in fitting.get(place, (self.order,)):
+            raise FieldError("order", f"{self.order} says where norms stand, and so does place: {place}; drop one")
+        if self.kernels and self.kernel != 3:
+            raise FieldError("kernel", "kernels gives the size of every convolution; drop kernel")
+        if self.inner and self.reduce != 1:
+            raise FieldError("reduce", "inner is the width of the inner convolutions already; drop reduce")
+        sizes = self.kernels or (self.kernel,)
+        if self.groups > 1 and all(max(size) == 1 if isinstance(size, tuple) else size == 1 for size in sizes):
+            raise FieldError("groups", "groups divide convolutions larger than 1x1, and there is none; drop groups")
+        return self
+
     def lower(self, place: Place) -> Lowered:
         """Blocks one after the other, then the pool."""
         return parts.blocks(self._block, self.repeat, self.width, self.stride, self.pool, place)
@@ -82,7 +101,7 @@ class ResidualStage(Word):
             return Sequence((*body, *after))
         changes = place.inputs != self.width or set(stride) != {1}
         before: Items = []
-        if order == "pre_activation" and changes and self.shortcut == "projection":
+        if order == "pre_activation" and changes and self.shortcut in ("projection", "always"):
             # The projection sees the normalised input too (He et al. 2016, section 4.1), so that stands before both.
             before = [item for item in body if item[0] in ("norm1", "act1")]
             body = body[len(before) :]
@@ -104,7 +123,6 @@ class ResidualStage(Word):
         for number, kernel in enumerate(kernels, 1):
             out = self.width if number == len(kernels) else self._inner()
             step = stride if number == strided else (1,) * place.axes
-            items += parts.dropout(self.dropout, f"drop{number}") if number > 1 else []
             items += self._unit(self._conv(out, kernel, step, place), number, number == len(kernels))
         items = parts.settled(items, self.bias)
         if self.squeeze_excite:
@@ -122,7 +140,8 @@ class ResidualStage(Word):
 
     def _unit(self, conv: Conv, number: int, last: bool) -> Items:
         """A convolution with what the order puts around it; names keep the convolution's number."""
-        convolution: Items = [(f"conv{number}", conv)]
+        dropout = parts.dropout(self.dropout, f"drop{number}") if number > 1 else []
+        convolution: Items = [*dropout, (f"conv{number}", conv)]
         norm, act = parts.norm(self.norm, f"norm{number}"), parts.activation(self.activation, f"act{number}")
         match self._order():
             case "pre_activation":

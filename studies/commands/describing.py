@@ -21,18 +21,21 @@ from searchspace.zoo import files, networks
 from searchspace.zoo.files import Card
 from studies import screens
 from studies.cli import DONE
-from studies.commands.subject import Subject, subject
+from studies.commands.subject import Subject, refuse, subject
 
 Row = dict[str, Any]
 BATCH = 32
 """The batch for which training memory is told where no recipe says one."""
 SHORT = 40
 """A network of at most so many layers is listed without being asked."""
+HEADERS = ("name", "layer", "output", "params", "MACs", "field", "stride")
+"""Of the list of layers."""
 
 
 def describe(arguments: argparse.Namespace) -> int:
     """Print what the command line names; `params` and `macs` stand at the top of the JSON."""
     if arguments.what == "zoo":
+        refuse(arguments, "zoo", "trial", "set", "input", "outputs", "batch", "svg", "volumes", "html", "source")
         return _list_zoo(arguments)
     asked = subject(arguments)
     written = _files(asked, arguments)
@@ -56,10 +59,17 @@ def _files(asked: Subject, arguments: argparse.Namespace) -> list[Path]:
     written = []
     for name, make in makers.items():
         if target := getattr(arguments, name):
-            path = Path(target)
-            path.write_text(make(), encoding="utf-8")
-            written.append(path)
+            written.append(_written(name, Path(target), make()))
     return written
+
+
+def _written(option: str, path: Path, text: str) -> Path:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        cure = f"make the folder {path.parent} first" if not path.parent.is_dir() else "give another file"
+        raise ValueError(f"--{option} {path} cannot be written ({error.strerror}); {cure}") from None
+    return path
 
 
 def _source(asked: Subject) -> str:
@@ -81,6 +91,8 @@ def facts(asked: Subject) -> Row:
         **{name: _plain(value) for name, value in asdict(total).items()},
         "input": asked.network.input,
         "fingerprint": fingerprint(asked.network),
+        "trainable": asked.refused is None,
+        "refused": asked.refused,
         "memory": _memory(asked, held),
         **card,
         "advice": [asdict(one) for one in _advice(asked, layers, total)],
@@ -139,11 +151,12 @@ def lines(asked: Subject, every_layer: bool = False) -> list[str]:
     told = [*_head(asked), "", *drawing.terminal(asked.network, width), ""]
     own = [one for one in layers if not isinstance(one.node, Combinator)]
     if every_layer or len(own) <= SHORT:
-        told += [*drawing.layer_lines(drawing.layer_rows(asked.network)), ""]
+        told += [*drawing.layer_lines([HEADERS, *drawing.layer_rows(asked.network)]), ""]
     else:
         told += [f"{len(own)} layers: --layers lists them, --html writes a page with them", ""]
     rows = [asdict(one) for one in _advice(asked, layers, total)]
-    return [*told, *totals(asked, total), *screens.advice(rows, width)]
+    refused = [f"a study would refuse it: {asked.refused}"] if asked.refused else []
+    return [*told, *totals(asked, total), *refused, *screens.advice(rows, width)]
 
 
 def _head(asked: Subject) -> list[str]:

@@ -23,6 +23,8 @@ def init(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file)
     if path.exists():
         raise Conflict(f"{path} is there already; give another name: archstudy init OTHER.yaml")
+    if arguments.data is not None:
+        _checked(arguments.data)
     text = started(arguments.kind, path.stem, arguments.data)
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; make it first, or give a path in one that is there")
@@ -34,6 +36,18 @@ def init(arguments: argparse.Namespace) -> int:
     else:
         print(f"wrote {path} and {schema}; next: archstudy validate {path}, then plan, then run")
     return DONE
+
+
+def _checked(source: str) -> None:
+    """A ValueError unless a data source is written as one; its file may still be to come."""
+    from pydantic import ValidationError
+
+    from worker.datasource import DataSpec
+
+    try:
+        DataSpec(source=source)
+    except ValidationError as error:
+        raise ValueError(f"--data: {error.errors()[0]['ctx']['error']}") from None
 
 
 def started(kind: str, name: str, data: str | None) -> str:
