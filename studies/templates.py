@@ -98,7 +98,8 @@ def _told(space: SearchSpace, probed: list[Assignment], where: Path, at: dict[in
     guilty = _guilty(space, probed, at, within)
     alone = text is not None and len(guilty) == 1 and text.strip() == f"${guilty[0]}"
     if alone or (len(guilty) == 1 and space[guilty[0]].within):
-        wrong = {repr(value): (value, one) for n, one in at.items() if (value := probed[n].get(guilty[0])) is not None}
+        blamed = [(probed[number][guilty[0]], one) for number, one in at.items() if guilty[0] in probed[number]]
+        wrong = {repr(value): (value, one) for value, one in blamed}
         yield from (_at_option(space[guilty[0]], value, one) for value, one in wrong.values())
     else:
         named = guilty or sorted(names(text) & assignment.keys())
