@@ -123,7 +123,10 @@ def _with_macros(properties: Schema, definitions: Schema) -> None:
     blueprint = properties["blueprint"]
     blueprint["properties"] |= {"defaults": _varying(_defaults()), "blocks": _BLOCKS}
     description = blueprint.pop("description")
-    properties["blueprint"] = {"description": description, "anyOf": [blueprint, _zoo(blueprint)]}
+    properties["blueprint"] = {
+        "description": description,
+        "anyOf": [blueprint, _zoo(blueprint), {"$ref": "#/$defs/Variable"}],
+    }
     for word in WORDS:
         name = word.__name__
         stage = definitions[name]

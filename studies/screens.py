@@ -7,6 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
+from searchspace.language.problems import shown
 from searchspace.language.space import label
 from searchspace.language.units import human, percent
 from studies import analysis
@@ -49,7 +50,7 @@ def assignment(values: Mapping[str, Any]) -> str:
 
 def setting(value: Any) -> str:
     """A variable's value: a section by its word or kind."""
-    return f"{value:.3g}" if isinstance(value, float) else label(value) or str(value)
+    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value).strip("'")
 
 
 def plan(study: Study, facts: Row) -> list[str]:

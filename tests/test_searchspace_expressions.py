@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from searchspace.language.expressions import UndefinedVariable, evaluate, names, order, substitute
-from searchspace.language.problems import SpecError
+from searchspace.language.expressions import UndefinedVariable, evaluate, fill, names, order
+from searchspace.language.problems import UNKNOWN, Problem
 
 VALUES = {"depth": 4, "width": 24, "rate": 0.5, "zero": 0, "block": "plain", "norm": {"kind": "batch"}, "log": True}
 
@@ -87,20 +87,24 @@ def test_names(value: object, found: set[str]) -> None:
     assert names(value) == found
 
 
-def test_substitute() -> None:
+def test_fill() -> None:
     tree = {"stages": [{"block": "$block", "width": "2 * $width", "note": "2 * 3"}], "norm": "$norm", "lr": 0.1}
-    assert substitute(tree, VALUES) == {
+    problems: list[Problem] = []
+    assert fill(tree, VALUES, (), problems) == {
         "stages": [{"block": "plain", "width": 48, "note": "2 * 3"}],
         "norm": {"kind": "batch"},
         "lr": 0.1,
     }
+    assert not problems
     assert tree["norm"] == "$norm"
 
 
-def test_substitute_gives_every_mistake_with_its_path() -> None:
-    with pytest.raises(SpecError, match="not defined") as caught:
-        substitute({"stages": [{"width": "$widht"}, {"width": "$width / 0"}], "lr": "$rate"}, VALUES)
-    assert [problem.where for problem in caught.value.problems] == [("stages", 0, "width"), ("stages", 1, "width")]
+def test_fill_tells_every_mistake_with_its_path() -> None:
+    problems: list[Problem] = []
+    tree = {"stages": [{"width": "$widht"}, {"width": "$width / 0"}], "lr": 0.1}
+    assert fill(tree, VALUES, (), problems) == {"stages": [{"width": UNKNOWN}, {"width": UNKNOWN}], "lr": 0.1}
+    assert [problem.where for problem in problems] == [("stages", 0, "width"), ("stages", 1, "width")]
+    assert "not defined" in problems[0].message
 
 
 def test_order_puts_each_after_what_it_needs() -> None:

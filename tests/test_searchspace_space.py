@@ -222,3 +222,29 @@ def test_a_mistake_within_an_option_has_its_place() -> None:
         ("blueprint", "stages", 0, "choice", 0, "width"),
         ("blueprint", "stages", 0, "choice", 1, "width"),
     ]
+
+
+def test_a_choice_between_whole_blueprints_and_options_that_count_stages() -> None:
+    whole = {
+        "choice": [
+            {"zoo": "resnet20_cifar", "width": {"choice": [0.25, 0.5]}},
+            {"stages": [{"count": 2, "block": "plain", "width": "8 * 2 ** $stage"}]},
+        ]
+    }
+    space = search_space({}, {"blueprint": whole, "recipe": {}})
+    assert space.names == ("blueprint", "blueprint_resnet20_cifar_width")
+    assert space.size == 3
+    zoo, stages = (space.completed({"blueprint": option}) for option in space["blueprint"].domain.options)
+    assert space.resolve(zoo)["blueprint"]["stages"][0]["width"] == 4
+    assert [one["width"] for one in space.resolve(stages)["blueprint"]["stages"]] == [8, 16]
+    tree = {
+        "stages": [{"block": "pool"}, {"choice": [{"block": "plain", "width": "8 * 2 ** $stage"}, {"block": "pool"}]}]
+    }
+    inner = search_space({}, {"blueprint": tree, "recipe": {}})
+    assert inner.resolve(inner.completed({}))["blueprint"]["stages"][1]["width"] == 16
+
+
+def test_options_that_refer_to_themselves() -> None:
+    space = search_space({"loop": {"choice": [{"a": "$loop"}, 3]}}, {"blueprint": {"x": "$loop"}, "recipe": {}})
+    with pytest.raises(SpecError, match="its options refer to each other in a circle"):
+        space.resolve(space.completed({}))

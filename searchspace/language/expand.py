@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from searchspace.language.blocks import bound
-from searchspace.language.expressions import DECLARE, fill
+from searchspace.language.expressions import DECLARE, fill, lone
 from searchspace.language.limits import too_large
 from searchspace.language.origins import Expanded, Origin, named
 from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError, dotted, nearest, shown
@@ -39,6 +39,8 @@ def expand(tree: Any, values: Mapping[str, Any]) -> Expanded:
 def attempt(tree: Any, values: Mapping[str, Any]) -> tuple[Expanded, list[Problem]]:
     """The blueprint as far as it can be expanded, with UNKNOWN where it cannot, and every mistake in the original."""
     varying: list[Problem] = []
+    if isinstance(tree, str) and (alone := lone(tree)) and alone in values:  # a choice between whole blueprints
+        tree = values[alone]
     if not values:
         tree = _constant(tree, (), varying)
     expanded, found = (

@@ -20,10 +20,12 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from searchspace.language.problems import UNKNOWN, Path, Problem, SpecError
+from searchspace.language.problems import UNKNOWN, Path, Problem
 
 MAX_LENGTH = 200
 MAX_DEPTH = 20
+LONGEST = 100
+"""The deepest place that an option of a choice is filled in at; only one that refers to itself gets there."""
 LARGEST = 10**18
 """No number on the way may be larger; enough for any count of a network, too small to stall on."""
 STAGE = "stage"
@@ -76,6 +78,12 @@ def names(value: object) -> set[str]:
     return set(_NAME.findall(value)) if isinstance(value, str) else set()
 
 
+def lone(text: str) -> str | None:
+    """The variable that a text is nothing but a reference to."""
+    alone = _NAME.fullmatch(text.strip())
+    return alone[1] if alone else None
+
+
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
     """What `text` is worth: a lone `$name` the variable's value of whatever type, anything else a number."""
     if alone := _NAME.fullmatch(text.strip()):
@@ -85,20 +93,11 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
     return _Parser(text, values).whole()
 
 
-def substitute(tree: Any, values: Mapping[str, Any]) -> Any:
-    """`tree` (nested dicts and lists) with every text that has a `$` evaluated; all mistakes in one SpecError.
-
-    What comes out of a variable is not looked into again.
-    """
-    problems: list[Problem] = []
-    new = fill(tree, values, (), problems)
-    if problems:
-        raise SpecError(problems)
-    return new
-
-
 def fill(tree: Any, values: Mapping[str, Any], where: Path, problems: list[Problem]) -> Any:
-    """`substitute`, but mistakes are added to `problems` and leave UNKNOWN; what refers to UNKNOWN is UNKNOWN too."""
+    """`tree` (nested dicts and lists) with every text that has a `$` evaluated.
+
+    Mistakes are added to `problems` and leave UNKNOWN; what refers to UNKNOWN is UNKNOWN too.
+    """
     if isinstance(tree, dict):
         return {key: fill(item, values, (*where, key), problems) for key, item in tree.items()}
     if isinstance(tree, list):
@@ -106,7 +105,13 @@ def fill(tree: Any, values: Mapping[str, Any], where: Path, problems: list[Probl
     if not isinstance(tree, str) or "$" not in tree:
         return tree
     try:
-        return evaluate(tree, values)
+        found = evaluate(tree, values)
+        if not isinstance(found, dict | list):
+            return found
+        # An option of a choice, which may refer to what stands around it.
+        if len(where) > LONGEST:
+            raise ValueError(f"{tree} refers to itself; give one of the variables in that circle a value")
+        return fill(found, values, where, problems)
     except ValueError as error:
         if not any(values.get(name) is UNKNOWN for name in names(tree)):
             problems.append(Problem(where, str(error)))

@@ -119,8 +119,11 @@ class SearchSpace:
         return sections, problems
 
     def _open(self, values: dict[str, Any], problems: list[Problem]) -> None:
-        """Options that refer to variables are filled in, each after those that it needs itself."""
-        waiting = {name: used for name, value in values.items() if (used := _used(value))}
+        """Options that refer to variables are filled in, each after those that it needs itself.
+
+        What refers to more ($stage, a block's parameters) is filled in where it is used.
+        """
+        waiting = {name: used for name, value in values.items() if (used := _used(value)) and used <= values.keys()}
         while ready := [name for name, used in waiting.items() if not used & waiting.keys()]:
             for name in ready:
                 del waiting[name]
@@ -167,7 +170,8 @@ def survey(declared: Mapping[str, Any], templates: Mapping[str, Any]) -> tuple[S
     problems += _undefined({**named, "variables": derived}, known)
     for variable in variables:
         options = variable.domain.options if isinstance(variable.domain, Choice) else ()
-        found = _undefined({"choice": options}, known)
+        inside = [*known, STAGE] if variable.where[0] == BLUEPRINT else known
+        found = _undefined({"choice": options}, inside)
         problems += [replace(one, where=(*variable.where, *one.where)) for one in found]
     computed = _computed(derived, free)
     problems += _circles({name: value for name, value in derived.items() if name not in computed}, known)
