@@ -247,7 +247,7 @@ def test_an_interrupted_run_leaves_nothing_behind(place: Place) -> None:
         process = place.start()
         new_epochs(place, process)
         send(process.pid, what)
-        printed, errors = process.communicate(timeout=30)
+        printed, errors = process.communicate(timeout=120)
         assert (process.returncode, printed, errors) == (130, "", INTERRUPTED)
         ended = place.study()
         assert (ended["lease_holder"], ended["leased"]) == (None, False)
