@@ -73,6 +73,8 @@ class Place:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # As from a terminal: where the tests themselves run in the background, a shell has Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
         )
 
     @cached_property
@@ -247,7 +249,7 @@ def test_an_interrupted_run_leaves_nothing_behind(place: Place) -> None:
         process = place.start()
         new_epochs(place, process)
         send(process.pid, what)
-        printed, errors = process.communicate(timeout=120)
+        printed, errors = process.communicate(timeout=60)
         assert (process.returncode, printed, errors) == (130, "", INTERRUPTED)
         ended = place.study()
         assert (ended["lease_holder"], ended["leased"]) == (None, False)

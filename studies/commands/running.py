@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 from studies import exporting, screens, store
@@ -119,4 +120,4 @@ def _next(folder: Path, name: str) -> list[str]:
 
 
 def _example(name: str) -> str:
-    return (Path(__file__).parent / "examples" / name).read_text()
+    return files("studies").joinpath("examples", name).read_text(encoding="utf-8")
