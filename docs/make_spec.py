@@ -94,7 +94,7 @@ def told(thing: Any) -> str:
 def costs() -> str:
     """What is counted, as the modules that count it say."""
     counted = told(cost).split("\n\n")[-1].split("1 MAC", 1)[1]
-    mac = "1 MAC" + re.sub(r" \(REFERENCE[^)]*\)", "", counted)
+    mac = f"1 MAC{counted}"
     network = told(cost.Cost).replace("; see `Layer`", "")
     return "\n\n".join([mac, f"**Of a network.** {network}", f"**Of one layer.** {told(cost.Layer)}"])
 

@@ -2,7 +2,7 @@
 
 One fold over the core visits the same nodes, in the same order and under the same names, as the builder of the torch
 module does. 1 MAC is one multiply-add of a convolution or linear layer for one example; biases, norms, activations
-and pooling count none (REFERENCE.md's convention, pycls's "flops").
+and pooling count none (pycls's "flops").
 """
 
 from __future__ import annotations

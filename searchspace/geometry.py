@@ -27,8 +27,7 @@ from searchspace.core import (
     Upsample,
     WeightedPool,
 )
-from searchspace.state import Infeasible as Infeasible
-from searchspace.state import Seen, State, Step, enlarged, needs_map, slid, spread, whole
+from searchspace.state import Infeasible, Seen, State, Step, enlarged, needs_map, slid, spread, whole
 
 
 def _conv(node: Conv, name: str, state: State) -> Step:

@@ -18,7 +18,7 @@ from searchspace.core import (
     Within,
     same_padding,
 )
-from searchspace.geometry import Infeasible
+from searchspace.state import Infeasible
 from searchspace.words import parts
 from searchspace.words.head import Head, HeadField
 from searchspace.words.parts import (

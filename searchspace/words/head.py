@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, model_validator
 
 from searchspace.core import Flatten, GlobalKind, GlobalPool, Linear, Sequence
-from searchspace.geometry import Infeasible
+from searchspace.state import Infeasible
 from searchspace.words import parts
 from searchspace.words.parts import (
     RELU,

@@ -31,8 +31,8 @@ from searchspace.core import (
     WeightedPool,
     same_padding,
 )
-from searchspace.geometry import Infeasible
 from searchspace.language.problems import FieldError
+from searchspace.state import Infeasible
 from searchspace.words.names import NAME, checked_name
 
 MAX_WIDTH = 65_536

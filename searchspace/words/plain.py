@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from searchspace.core import Conv, Local, Node, Sequence, Size, TransposedConv
-from searchspace.geometry import Infeasible
 from searchspace.language.problems import FieldError
+from searchspace.state import Infeasible
 from searchspace.words import parts
 from searchspace.words.parts import (
     RELU,

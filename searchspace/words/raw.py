@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from searchspace import core
-from searchspace.geometry import Infeasible
+from searchspace.state import Infeasible
 from searchspace.words import parts
 from searchspace.words.parts import (
     ActivationSpec,
