@@ -464,8 +464,9 @@ def acknowledged(url: str, seconds: float) -> list[tuple[str, int, int]]:
     first = child.stdout.readline()
     time.sleep(seconds)
     child.kill()
-    rest, _ = child.communicate()
-    lines = [line.split() for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
+    with child:  # not communicate(), which would skip what readline has buffered, and begin in the middle of a line
+        written = [first, *child.stdout]
+    lines = [line.split() for line in written if line.endswith("\n")]
     return [(word, int(trial_id), int(epoch)) for word, trial_id, epoch in lines]
 
 
