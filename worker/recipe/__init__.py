@@ -1,0 +1,12 @@
+"""How to train, as a person writes it: `recipe:` in a study."""
+
+from worker.recipe.optimizers import Adam as Adam
+from worker.recipe.optimizers import AdamW as AdamW
+from worker.recipe.optimizers import Sgd as Sgd
+from worker.recipe.schedules import Constant as Constant
+from worker.recipe.schedules import Cosine as Cosine
+from worker.recipe.schedules import OneCycle as OneCycle
+from worker.recipe.schedules import Progress as Progress
+from worker.recipe.spec import MAX_EPOCHS as MAX_EPOCHS
+from worker.recipe.spec import Recipe as Recipe
+from worker.recipe.spec import loss_name as loss_name
