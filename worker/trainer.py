@@ -27,7 +27,7 @@ from worker.checkpoint import Checkpoint
 from worker.datasource import DataSpec, describe
 from worker.job import EpochMetrics, Job, TrainingFailed
 from worker.layers import Auxiliary, Dropout
-from worker.recipe import Adam, AdamW, Recipe, Sgd, loss_name
+from worker.recipe import Adam, AdamW, Progress, Recipe, Sgd, loss_name
 
 LOG = logging.getLogger(__name__)
 LEAST_EVALUATED = 256
@@ -135,20 +135,23 @@ def device_of(job: Job) -> torch.device:
 def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """One of torch's; not `fused`, wrong on a CPU where a state's memory layout is not that of its parameter."""
     parameters = list(model.parameters())
-    match recipe.optimizer:
-        case Sgd() as it:
+    it = recipe.optimizer
+    rate = 0.1 if it.lr == "auto" else it.lr
+    match it:
+        case Sgd():
             return torch.optim.SGD(
                 parameters,
-                it.lr,
+                rate,
                 momentum=it.momentum,
                 nesterov=it.nesterov,
                 weight_decay=it.weight_decay,
                 foreach=True,
             )
-        case Adam() as it:
-            return torch.optim.Adam(parameters, it.lr, it.betas, it.eps, it.weight_decay, foreach=True)
-        case AdamW() as it:
-            return torch.optim.AdamW(parameters, it.lr, it.betas, it.eps, it.weight_decay, foreach=True)
+        case Adam():
+            return torch.optim.Adam(parameters, rate, it.betas, it.eps, it.weight_decay, foreach=True)
+        case AdamW():
+            return torch.optim.AdamW(parameters, rate, it.betas, it.eps, it.weight_decay, foreach=True)
+    raise TrainingFailed("error", f"optimizer: {it.kind} is not built yet")
 
 
 def one_epoch(run: Run, epoch: int) -> EpochMetrics:
@@ -159,7 +162,7 @@ def one_epoch(run: Run, epoch: int) -> EpochMetrics:
     if not math.isfinite(metrics["train_loss"]):
         lr = run.recipe.optimizer.lr
         reason = (
-            f"the training loss is {metrics['train_loss']} at epoch {epoch} (learning rate {lr:g}); lower optimizer.lr"
+            f"the training loss is {metrics['train_loss']} at epoch {epoch} (learning rate {lr}); lower optimizer.lr"
         )
         raise TrainingFailed("diverged", reason)
     metrics |= _measured("val", evaluated(run, run.splits.validation_x, run.splits.validation_y), run.task)
@@ -177,7 +180,9 @@ def trained(run: Run, epoch: int) -> Tensor:
     run.model.train()
     for number, index in enumerate(batches, (epoch - 1) * len(batches)):
         for group in run.optimizer.param_groups:
-            group["lr"] = run.recipe.optimizer.lr * run.recipe.schedule.factor(number, steps)
+            group["lr"] = float(run.recipe.optimizer.lr) * run.recipe.schedule.factor(
+                Progress(number, steps, len(batches))
+            )
         x, y = run.splits.train_x[index], run.splits.train_y[index]
         outputs = run.model(x)
         loss = run.loss(outputs, y, run.recipe.label_smoothing)
@@ -202,7 +207,7 @@ def _side_losses(run: Run, y: Tensor) -> Tensor:
 def evaluated(run: Run, x: Tensor, y: Tensor) -> Tensor:
     """The means of the plain loss and the metrics over a part of the data."""
     total = torch.zeros((), dtype=torch.float64, device=run.device)
-    size = max(LEAST_EVALUATED, run.recipe.batch_size)
+    size = max(LEAST_EVALUATED, run.recipe.batch(len(run.splits.train_x)))
     run.model.eval()
     for start in range(0, len(x), size):
         outputs, targets = run.model(x[start : start + size]), y[start : start + size]
@@ -212,7 +217,7 @@ def evaluated(run: Run, x: Tensor, y: Tensor) -> Tensor:
 
 def _batches(run: Run, epoch: int) -> tuple[Tensor, ...]:
     """The indices of each step. A last batch of one is left out if there is a batch norm, which needs two."""
-    count, size = len(run.splits.train_x), run.recipe.batch_size
+    count, size = len(run.splits.train_x), run.recipe.batch(len(run.splits.train_x))
     order = torch.randperm(count, generator=build.generator(run.seed, "order", epoch)).to(run.device)
     batches: tuple[Tensor, ...] = torch.split(order, size)
     if len(batches[-1]) > 1 or not build.has_batch_norm(run.model):

@@ -93,6 +93,10 @@ class Recipe(Spec):
     precision: Literal["auto", "float32", "bfloat16", "float64"] | None = None
     compile: bool | None = None
 
+    def batch(self, examples: int) -> int:
+        """Examples per step, of so many."""
+        return examples if self.batch_size == "all" else self.batch_size
+
     @model_validator(mode="before")
     @classmethod
     def _like(cls, data: Any) -> Any:
