@@ -9,8 +9,7 @@ import streamlit as st
 
 from dashboard import data
 from dashboard.words import STATES, active, literal
-from studies import store
-from studies.screens import state
+from studies import screens, store
 from studies.store import StoreError
 
 Row = dict[str, Any]
@@ -95,7 +94,7 @@ def header(study: Row, here: str, trial: int | None = None) -> None:
 
 def badge(study: Row) -> None:
     """The state as a colored word with an icon."""
-    now = state(study)
+    now = screens.state(study)
     color, icon = STATES.get(now, ("gray", ":material/help:"))
     st.badge(now, icon=icon, color=color)
 
@@ -115,3 +114,9 @@ def tiles(values: dict[str, tuple[str, str]]) -> None:
 def chart(drawn: Any, alt: str) -> None:
     """A chart as wide as its place, with a text for those who do not see it."""
     st.altair_chart(drawn, width="stretch", alt=alt)
+
+
+def baselines(study: Row) -> None:
+    """What simple methods come to on the same data, in a line."""
+    for line in filter(None, screens.baselines(study)):
+        st.caption(literal(line))

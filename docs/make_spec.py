@@ -24,6 +24,7 @@ from searchspace.words import branches, parts
 from searchspace.words.raw import AnyNode
 from studies.meanings import meaning, models
 from studies.spec import StudySpec
+from worker.recipe.named import SOURCES
 
 OUT = Path(__file__).with_name("spec.md")
 PROSE = OUT.with_name("spec_prose.txt").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ MARK = re.compile(r"^<<(\w+)>>$", re.MULTILINE)
 
 def page() -> str:
     """The whole page."""
-    made = {"COSTS": costs(), "ADVICE": advice(), "CONTENTS": contents()}
+    made = {"COSTS": costs(), "ADVICE": advice(), "CONTENTS": contents(), "NAMED": named()}
     made |= {model.__name__: section(model) for model in models()}
     missing = made.keys() ^ set(MARK.findall(PROSE))
     assert not missing, f"docs/spec_prose.txt and the models do not agree on {sorted(missing)}"
@@ -103,6 +104,12 @@ def advice() -> str:
     """Every kind of advice, and when it is given."""
     rows = [f"| `{name}` | {told(rule)} |" for name, rule in KINDS.items()]
     return "\n".join(["| kind | given for |", "|---|---|", *rows])
+
+
+def named() -> str:
+    """Every published recipe, and where it was published."""
+    rows = [f"| `{name}` | {source} |" for name, source in SOURCES.items()]
+    return "\n".join(["| like | source |", "|---|---|", *rows])
 
 
 # --- what a field takes -----------------------------------------------------------------------------------------------

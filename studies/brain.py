@@ -82,13 +82,16 @@ class Brain:
 
     def tell(self, handle: int, outcome: Outcome, value: float | None = None, excess: Mapping[str, float] = {}) -> None:
         """How a proposal ended: the first objective's value when complete, the broken constraints when infeasible."""
-        trial = self._live.pop(handle, None)
+        trial = self._live.pop(handle, None) or self._running(handle)
         for name, over in excess.items():
-            assert trial is not None, "a trial that was already running cannot turn out infeasible"
             trial.set_constraint(name, over)
         self._study.tell(
             handle, value if outcome == "complete" else None, state=_STATES[outcome], skip_if_finished=True
         )
+
+    def _running(self, handle: int) -> optuna.trial.Trial:
+        """One that an earlier run asked for."""
+        return optuna.trial.Trial(self._study, self._study.get_trials(deepcopy=False)[handle]._trial_id)
 
     def _seeded(self, number: int) -> optuna.samplers.BaseSampler:
         seed = derive(self._seed, "ask", number)

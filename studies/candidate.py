@@ -22,7 +22,7 @@ from studies.fingerprint import digest
 from studies.spec import StudySpec
 from worker import datasource
 from worker.datasource import DataFacts
-from worker.recipe import Recipe, loss_name
+from worker.recipe import Recipe, loss_name, metrics_of, stopping_metric
 
 Filled = TypeVar("Filled", Blueprint, Recipe)
 
@@ -87,7 +87,7 @@ def _filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blue
     resolved, found = space.attempt(assignment)
     blueprint = _validated(Blueprint, resolved["blueprint"], "blueprint", found)
     recipe = _validated(Recipe, resolved["recipe"], "recipe", found)
-    found += _loss_problems(recipe, task) if recipe else []
+    found += _recipe_problems(recipe, task) if recipe else []
     if found or blueprint is None or recipe is None:
         raise SpecError(found)
     return blueprint, recipe, resolved["blueprint"]
@@ -105,14 +105,16 @@ def _in_file(found: list[Problem], section: str) -> list[Problem]:
     return [replace(one, where=(section, *one.where)) for one in found]
 
 
-def _loss_problems(recipe: Recipe, task: str) -> list[Problem]:
-    """A loss that does not fit the task, at the field that its sentence names first."""
-    try:
-        loss_name(recipe, task)
-    except ValueError as error:
-        field, _, sentence = str(error).partition(": ")
-        return [Problem(("recipe", field), sentence)]
-    return []
+def _recipe_problems(recipe: Recipe, task: str) -> list[Problem]:
+    """What does not fit the task, at the field that its sentence names first."""
+    found = []
+    for check in (loss_name, metrics_of, stopping_metric):
+        try:
+            check(recipe, task)
+        except ValueError as error:
+            field, _, sentence = str(error).partition(": ")
+            found.append(Problem(("recipe", *field.split(".")), sentence))
+    return found
 
 
 def network_of(study: Study, assignment: Assignment) -> Network:
@@ -137,7 +139,7 @@ def place(error: Infeasible) -> Path:
 def candidate(study: Study, assignment: Assignment) -> Candidate:
     """The candidate of an assignment, feasible or with the reasons why not."""
     blueprint, recipe = filled(study.space, assignment, study.spec.task)
-    plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json"))
+    plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json", exclude_none=True))
     try:
         network, total = counted(blueprint, study.facts.shape, study.facts.outputs)
     except Infeasible as error:

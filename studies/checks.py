@@ -41,14 +41,14 @@ def checks(spec: StudySpec, space: SearchSpace, broken: set[str]) -> Iterator[Pr
 
 def _search_problems(spec: StudySpec) -> Iterator[Problem]:
     """Objectives and constraints that name nothing that is measured or counted, or the wrong way."""
-    known = [*metrics.metric_names(spec.task), *COUNTED]
+    known = [*_measured(spec), *COUNTED]
     targets = [objective.target for objective in spec.search.objectives] if spec.search else []
     for index, objective in enumerate(spec.search.objectives if spec.search else ()):
         where: Path = ("search", "objectives", index)
         if objective.target not in known:
             yield Problem(where, f"unknown objective {objective.target!r}{nearest(objective.target, known)}")
         elif index == 0 and objective.target in COUNTED:
-            metric = metrics.metric_names(spec.task)[-1]
+            metric = spec.usual.target
             cure = f"put {{{metrics.direction(metric)}: {metric}}} before it"
             yield Problem(where, f"the first objective ranks and prunes, so it cannot be a cost; {cure}")
         elif objective.direction != (better := _better(objective.target)):
@@ -60,6 +60,15 @@ def _search_problems(spec: StudySpec) -> Iterator[Problem]:
             yield Problem(
                 ("search", "constraints", name), f"{name!r} is no cost that is counted{nearest(name, COUNTED)}"
             )
+
+
+def _measured(spec: StudySpec) -> tuple[str, ...]:
+    """The metrics of each epoch, those included that the recipe adds; what is wrong with these, the recipe says."""
+    extra = spec.recipe.get("metrics")
+    try:
+        return metrics.metric_names(spec.task, extra if isinstance(extra, list) else ())
+    except (ValueError, TypeError):
+        return metrics.metric_names(spec.task)
 
 
 def _start_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:

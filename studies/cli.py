@@ -21,7 +21,7 @@ Option = tuple[tuple[str, ...], dict[str, Any]]
 
 
 def option(*names: str, **settings: Any) -> Option:
-    """One argument of a command, as argparse takes it."""
+    """One argument of a command, as argparse takes it; of those that are `alone` in one group, one may be given."""
     return names, settings
 
 
@@ -71,10 +71,20 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
     ),
     "export": (
         "studies.commands.running:export",
-        "a network to take home: plain PyTorch, weights, card",
+        "a network to take home: plain PyTorch, ONNX, weights, predict.py, card",
         (
             STUDY,
-            option("--trial", type=int, help="this trial instead of the winner"),
+            option("--trial", type=int, help="this trial instead of the winner", alone="which"),
+            option("--best", action="store_true", help="the winner, or the best trial so far", alone="which"),
+            option("--under", metavar="COSTS", help="the best trial within costs: macs=2M,params=60k", alone="which"),
+            option("--dense", action="store_true", help="fully connected layers as convolutions, for larger inputs"),
+            option(
+                "--without",
+                action="append",
+                default=[],
+                choices=["onnx", "pt2"],
+                help="leave a form out that torch cannot make of this network",
+            ),
             option("--out", default=None, help="the folder to write (default: bundles/<study>)"),
             JSON,
         ),
@@ -83,7 +93,10 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         "studies.commands.describing:describe",
         "a network in a figure, its layers, costs, and advice; `describe zoo` lists the published ones",
         (
-            option("what", help="zoo:NAME, a study's or a blueprint's YAML file, a study's name, or just zoo"),
+            option(
+                "what",
+                help="zoo:NAME, a study's or blueprint's YAML file, a bundle's folder, a study's name, or just zoo",
+            ),
             option("--trial", type=int, help="which trial of the study"),
             option(
                 "--set",
@@ -138,8 +151,12 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, about, options) in COMMANDS.items():
         command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        groups: dict[str | None, Any] = {None: command}
         for names, settings in options:
-            command.add_argument(*names, **settings)
+            group = settings.get("alone")
+            if group not in groups:
+                groups[group] = command.add_mutually_exclusive_group()
+            groups[group].add_argument(*names, **{key: value for key, value in settings.items() if key != "alone"})
     return top
 
 

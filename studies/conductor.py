@@ -17,9 +17,9 @@ from typing import Any
 
 from studies import confirm, design
 from studies.candidate import Study
-from studies.jobs import folder_of, job_of
+from studies.jobs import baseline_job, folder_of, job_of, mates_of, written
 from studies.pruner import goes_on, is_rung
-from studies.search import Row, Search
+from studies.search import OUT_OF_MEMORY, Row, Search
 from studies.spec import AshaPruner
 from studies.store import Engine, Writer, query
 from worker.job import EpochMetrics, FailureKind, Job
@@ -45,6 +45,9 @@ class Conductor:
         self._began, self._spent = time.monotonic(), row["conductor_seconds"]
         self._search = Search(study, writer) if study.spec.search else None
         self._live: dict[int, Row] = {}
+        self._fitting: set[int] = set()  # the numbers of baselines under way
+        self._baselines = deque(name for name in study.spec.baselines if name not in (row["baselines"] or {}))
+        self._jobs: dict[int, Job] = {}
         self._last: dict[int, EpochMetrics] = {}
         self._notes: dict[int, str] = {}
         self._standing: dict[int, int] = {}  # trial -> its first epoch on which nobody has decided yet
@@ -61,22 +64,30 @@ class Conductor:
     def next(self) -> Job | Pause:
         """The next job; WAIT while only reports can bring one; DONE when the study is at its end or must stop."""
         self._check_limits()
+        if self._baselines and not self.stopped:
+            job = baseline_job(self.study, self._baselines.popleft(), self.files)
+            self._fitting.add(job.trial)
+            return job
         row = None if self.stopped else self._next_row()
         if row is None:
-            return Pause.WAIT if self._live else Pause.DONE
-        self._live[row["id"]] = row
-        if not _for_test(row):
-            row["attempts"] = self._writer.start_trial(row["id"], {})
-            row["state"] = "running"
+            return Pause.WAIT if self.busy else Pause.DONE
+        mates = [] if _for_test(row) else mates_of(row, self._queue, self.study.spec.resources.together)
+        for one in (row, *mates):
+            self._live[one["id"]] = one
+            if not _for_test(one):
+                one["attempts"] = self._writer.start_trial(one["id"], {})
+                one["state"] = "running"
         self.on_change()
-        return job_of(self.study, row, self.files, "test" if _for_test(row) else "train")
+        job = job_of(self.study, row, self.files, "test" if _for_test(row) else "train", mates)
+        self._jobs[job.trial] = job
+        return job
 
     def _next_row(self) -> Row | None:
         if self._queue:
             return self._queue.popleft()
         if self._search and (row := self._search.propose()):
             return row
-        if self._live:
+        if self._live or self._fitting:
             return None
         self._queue.extend(self._confirmation() if self._search else self._new_design_rows())
         if self._queue:
@@ -122,24 +133,34 @@ class Conductor:
 
     def report(self, job: Job, told: EpochMetrics, place: Mapping[str, Any] | None = None) -> bool:
         """Write an epoch down, then decide whether its trial goes on."""
-        row = self._live[job.trial]
+        if job.mode == "baseline":
+            self._fitted(job, told)
+            return True
+        row = self._live[_trial(job, told)]
         value = self._value(told.metrics)
         with self._writer.begin() as connection:
             if place:
-                self._writer.set_place(job.trial, place, connection=connection)
-            written = (job.trial, told.epoch, told.metrics, value, told.train_seconds, row["attempts"])
+                for trial in (job.trial, *(mate.trial for mate in job.mates)):
+                    self._writer.set_place(trial, place, connection=connection)
+            written = (row["id"], told.epoch, told.metrics, value, told.train_seconds, row["attempts"])
             wrote = self._writer.write_epoch(*written, connection=connection)
             if wrote == "different":
-                self._writer.replace_epochs(job.trial, told.epoch, connection=connection)
+                self._writer.replace_epochs(row["id"], told.epoch, connection=connection)
                 self._writer.write_epoch(*written, connection=connection)
-                self._standing.pop(job.trial, None)
-                self._notes[job.trial] = f"its epochs from {told.epoch} on came out otherwise when it went on"
-        self._last[job.trial] = told
+                self._standing.pop(row["id"], None)
+                self._notes[row["id"]] = f"its epochs from {told.epoch} on came out otherwise when it went on"
+        self._last[row["id"]] = told
         self.on_change()
-        if told.epoch < self._standing.get(job.trial, 0) or self._passes(row, told.epoch, value):
+        if told.epoch < self._standing.get(row["id"], 0) or self._passes(row, told.epoch, value):
             return True
         self._end(row, "pruned")
+        del self._jobs[job.trial]
         return False
+
+    def _fitted(self, job: Job, told: EpochMetrics) -> None:
+        """A baseline came to its end: it stands in the study's row."""
+        seconds = {"train_seconds": told.train_seconds}
+        self._writer.set_baseline(job.recipe["baseline"], {"metrics": told.metrics, **seconds, **(told.measured or {})})
 
     def _passes(self, row: Row, epoch: int, value: float | None) -> bool:
         pruner = self.study.spec.search.pruner if self.study.spec.search else None
@@ -151,58 +172,73 @@ class Conductor:
         return goes_on(value, rung, pruner.eta, self.study.spec.objective.direction)
 
     def finished(self, job: Job) -> None:
-        """A trial came to the end of its recipe (nothing happens for one that was pruned)."""
-        row, last = self._live.get(job.trial), self._last.get(job.trial)
-        if row is None:
-            return
-        if last and self._value(last.metrics) is not None:
-            self._end(row, "complete")
-            return
-        metric = self.study.spec.objective.target
-        self.failed(job, "diverged", f"{metric} is no finite number after the last epoch; lower optimizer.lr")
+        """A job's trials came to the end of their recipe (nothing happens for those that ended before)."""
+        for row in self._ended(job):
+            last = self._last.get(row["id"])
+            if last and self._value(last.metrics) is not None:
+                self._end(row, "complete")
+                continue
+            metric = self.study.spec.objective.target
+            self._failed(row, "diverged", f"{metric} is no finite number after the last epoch; lower optimizer.lr")
 
-    def failed(self, job: Job, kind: FailureKind, reason: str, details: str | None = None) -> None:
-        """A trial ended without a result; one whose worker was lost starts again from its checkpoint.
+    def failed(
+        self, job: Job, kind: FailureKind, reason: str, details: str | None = None, trial: int | None = None
+    ) -> None:
+        """A job ended without a result, or (`trial`) one of its replicates did while its mates go on.
 
         `details` (a traceback) is too long for a row: it becomes a file that the reason names.
         """
-        row = self._live.get(job.trial)
-        if row is None:
+        if job.mode == "baseline":
+            self._fitting.discard(job.trial)
+            self._writer.set_baseline(job.recipe["baseline"], {"reason": reason})
             return
-        self._losses[job.trial] += kind == "worker_lost"
-        if kind == "worker_lost" and self._losses[job.trial] < ATTEMPTS:
+        for row in [self._live[trial]] if trial is not None else self._ended(job):
+            self._failed(row, kind, reason, details)
+
+    def _ended(self, job: Job) -> list[Row]:
+        """The trials of a job that is over which have not ended yet."""
+        self._fitting.discard(job.trial)
+        self._jobs.pop(job.trial, None)
+        trials = (job.trial, *(mate.trial for mate in job.mates))
+        return [self._live[trial] for trial in trials if trial in self._live]
+
+    def _failed(self, row: Row, kind: FailureKind, reason: str, details: str | None = None) -> None:
+        """A lost worker's trial starts again from its checkpoint; one that memory is too small for is infeasible."""
+        self._losses[row["id"]] += kind == "worker_lost"
+        if kind == "worker_lost" and self._losses[row["id"]] < ATTEMPTS:
             self._writer.requeue([row["id"]])
-            del self._live[job.trial]
-            if last := self._last.get(job.trial):
-                self._standing[job.trial] = max(self._standing.get(job.trial, 0), last.epoch + 1)
+            del self._live[row["id"]]
+            if last := self._last.get(row["id"]):
+                self._standing[row["id"]] = max(self._standing.get(row["id"], 0), last.epoch + 1)
             self._queue.append(row)
             return
         if _for_test(row):
             self.stopped = f"the test split could not be read with trial {row['number']}: {reason}"
-            del self._live[job.trial]
+            del self._live[row["id"]]
+            return
+        if details:
+            reason += f" (see {written(self.files, self.study.spec.name, row['number'], details)})"
+        if kind == "out_of_memory":
+            self._end(row, "infeasible", kind, reason)
             return
         self.failed_trials += 1
-        self._end(row, "failed", kind, reason + (f" (see {self._written(row, details)})" if details else ""))
-
-    def _written(self, row: Row, details: str) -> Path:
-        file = self.files / "failures" / f"{self.study.spec.name}-{row['number']}.txt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(details)
-        return file
+        self._end(row, "failed", kind, reason)
 
     def tested(self, job: Job, metrics: Mapping[str, float]) -> None:
         """The test split was read with a trial's weights."""
         row = self._live.pop(job.trial)
+        self._jobs.pop(job.trial, None)
         self._writer.set_test_metrics(job.trial, metrics)
         row["test_metrics"] = dict(metrics)
         self.on_change()
 
     def _end(self, row: Row, state: str, kind: str | None = None, reason: str | None = None) -> None:
         last = self._last.pop(row["id"], None)
-        metrics = dict(last.metrics) if last else None
+        metrics, measured = self._counting(row, last)
         reason = reason or self._notes.pop(row["id"], None)
         ended: Row = {"value": self._value(metrics or {}), "metrics": metrics, "failure_kind": kind, "reason": reason}
-        self._writer.finish_trial(row["id"], state, **ended)
+        brain = {"excess": OUT_OF_MEMORY} if state == "infeasible" else None
+        self._writer.finish_trial(row["id"], state, brain=brain, measured=measured, **ended)
         row.update(ended, state=state)
         del self._live[row["id"]]
         if self._search and row["phase"] == "search":
@@ -210,6 +246,19 @@ class Conductor:
         if state != "complete":
             shutil.rmtree(folder_of(self.files, row["id"]), ignore_errors=True)
         self.on_change()
+
+    def _counting(self, row: Row, last: EpochMetrics | None) -> tuple[Row | None, Row | None]:
+        """The metrics that stand for a trial, its last epoch's or (under early stopping) its best one's; and the rest.
+
+        The weights that are kept are those of the same epoch.
+        """
+        if last is None:
+            return None, None
+        best = (last.measured or {}).get("best_epoch", last.epoch)
+        if best == last.epoch:
+            return dict(last.metrics), last.measured
+        epochs = query.epochs(self.engine, self.study_id, [row["id"]])
+        return next(one["metrics"] for one in epochs if one["epoch"] == best), last.measured
 
     def _value(self, metrics: Mapping[str, float]) -> float | None:
         value = metrics.get(self.study.spec.objective.target)
@@ -254,13 +303,9 @@ class Conductor:
         self.outcome = confirm.conclusion(won, confirmed, objective.target)
 
     def _why(self) -> str:
-        """The commonest reason of failed trials, else why the search gave up."""
-        columns = ("failure_kind", "reason")
-        failed = query.trials(self.engine, self.study_id, states=("failed",), columns=columns)
-        if failed:
-            reasons = Counter(f"{row['failure_kind']}: {row['reason'].split(' (see ')[0]}" for row in failed)
-            return f": {len(failed)} failed, most often with {reasons.most_common(1)[0][0]}"
-        return f": {self._search.ended}" if self._search and self._search.ended else ""
+        """The commonest reason of trials without a result, else why the search gave up."""
+        told = query.commonest_failure(self.engine, self.study_id) or (self._search and self._search.ended)
+        return f": {told}" if told else ""
 
     @property
     def note(self) -> str | None:
@@ -282,19 +327,20 @@ class Conductor:
         """The study's row."""
         return self._writer.study_id
 
-    def total(self) -> int:
-        """How many trials the study will have trained at its end, as far as is known."""
-        spec = self.study.spec
-        if spec.design:
-            return sum(
-                one["trials"] for one in query.counts(self.engine, self.study_id) if one["state"] != "infeasible"
-            )
-        return spec.budget.trials + spec.confirm.top * spec.confirm.replicates
-
     @property
     def live(self) -> list[Row]:
         """The trials under way."""
         return list(self._live.values())
+
+    @property
+    def busy(self) -> int:
+        """How many jobs are under way."""
+        return len(self._jobs) + len(self._fitting)
+
+
+def _trial(job: Job, told: EpochMetrics) -> int:
+    """Whose epoch it is."""
+    return job.trial if told.trial is None else told.trial
 
 
 def _for_test(row: Row) -> bool:

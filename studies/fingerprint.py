@@ -10,7 +10,7 @@ from typing import Any
 from searchspace.language.problems import Path, dotted
 from worker import datasource
 
-FREE = ("about", "budget", "confirm", "resources", "apiVersion", "kind", "name")
+FREE = ("about", "budget", "confirm", "resources", "measure", "baselines", "apiVersion", "kind", "name")
 """The sections that may change while a study goes on."""
 
 

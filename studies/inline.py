@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from studies.conductor import Conductor, Pause
-from worker.job import EpochMetrics, FailureKind, Job, TrainingFailed
+from worker.job import EpochMetrics, FailureKind, Job, Lost, TrainingFailed
 
-Trainer = Callable[[Job], Iterator[EpochMetrics]]
+Trainer = Callable[[Job], Iterator[EpochMetrics | Lost]]
 Evaluator = Callable[[Job], dict[str, float]]
 
 
@@ -31,7 +31,10 @@ def drive(conductor: Conductor, train: Trainer, evaluate: Evaluator) -> None:
     assert job is Pause.DONE, "nothing runs beside this process, so there is nothing to wait for"
 
 
-def _told(job: Job, train: Trainer, evaluate: Evaluator) -> Iterator[EpochMetrics | dict[str, float] | _Failure]:
+Told = EpochMetrics | Lost | dict[str, float] | _Failure
+
+
+def _told(job: Job, train: Trainer, evaluate: Evaluator) -> Iterator[Told]:
     """What a job gives. Its own mistake ends the trial, not the study; an error of the conductor never comes here."""
     try:
         if job.mode == "test":
@@ -44,11 +47,14 @@ def _told(job: Job, train: Trainer, evaluate: Evaluator) -> Iterator[EpochMetric
         yield _Failure("error", f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _take(conductor: Conductor, job: Job, told: EpochMetrics | dict[str, float] | _Failure) -> bool:
+def _take(conductor: Conductor, job: Job, told: Told) -> bool:
     """Hand on what a job gave; whether more is wanted."""
     match told:
         case EpochMetrics():
             return conductor.report(job, told)
+        case Lost():
+            conductor.failed(job, told.kind, told.reason, trial=told.trial)
+            return True
         case _Failure():
             conductor.failed(job, told.kind, told.reason, told.details)
         case _:

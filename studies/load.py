@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from searchspace.language import yamlio
+from searchspace.language.bundled import unpacked
 from searchspace.language.problems import FieldError, Problem, SpecError, dotted
 from searchspace.language.problems import Path as Where
 from searchspace.language.sentences import at_keys, problems
@@ -61,7 +62,9 @@ def from_tree(tree: Mapping[str, Any], text: str, facts: DataFacts | None = None
 def _study(document: yamlio.Document, folder: Path) -> Study:
     if not isinstance(document.data, dict):
         raise SpecError([Problem((), "a study is a mapping; start with apiVersion: archstudy/v1")])
-    spec, broken, found = _readable(_absolute(document.data, folder))
+    data, unread = _unpacked(_absolute(document.data, folder), folder)
+    spec, broken, found = _readable(data)
+    found += unread
     space, more = survey(spec.variables, {section: getattr(spec, section) for section in TEMPLATES})
     found += more if "variables" not in broken else []
     found += checks(spec, space, broken)
@@ -120,6 +123,16 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if not colon or kind == "hf":
         return data
     return {**data, "data": {**data["data"], "source": f"{kind}:{(folder / path).resolve()}"}}
+
+
+def _unpacked(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The tree with the blueprints of bundles in their places, so that what is stored needs no folder."""
+    found: list[Problem] = []
+    for section in ("blueprint", "variables"):
+        if section in data:
+            tree, problems = unpacked(data[section], folder, (section,))
+            data, found = {**data, section: tree}, found + problems
+    return data, found
 
 
 def _space(spec: StudySpec) -> SearchSpace:

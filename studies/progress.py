@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from studies.conductor import Conductor
+from studies.spec import StudySpec
 from studies.store import query
 from studies.verdict import as_text
 
@@ -46,11 +47,18 @@ def progress(conductor: Conductor) -> Progress:
         metric=spec.objective.target,
         phase=live[0]["phase"] if live else "starting" if not counts else "",
         done=sum(one["counted"] for one in counts),
-        total=conductor.total(),
+        total=_total(spec, counts),
         running=len(live),
         best=query.best(conductor.engine, conductor.study_id),
         states={state: sum(one["trials"] for one in counts if one["state"] == state) for state in _STATES},
     )
+
+
+def _total(spec: StudySpec, counts: list[dict[str, Any]]) -> int:
+    """How many trials the study will have trained at its end, as far as is known."""
+    if spec.design:
+        return sum(one["trials"] for one in counts if one["state"] != "infeasible")
+    return spec.budget.trials + spec.confirm.top * spec.confirm.replicates
 
 
 def words(told: Progress, left: float | None) -> str:

@@ -25,6 +25,8 @@ from studies.store import Engine, LeaseHeld, StudyExists, Writer, query
 Driver = Callable[[Conductor], None]
 Watch = Callable[[Conductor], AbstractContextManager[Any]]
 """Around the driving of a conductor: the progress display."""
+MORE = ("budget", "confirm", "design", "baselines")
+"""The sections whose change may leave a complete study something to do."""
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 50.0
 """Without a confirmed beat for so long, a conductor stops itself: its lease of 60 s may be taken."""
@@ -67,7 +69,7 @@ def enrol(study: Study, engine: Engine) -> tuple[dict[str, Any], bool]:
         assert row is not None
         return row, False
     _must_be_the_same(study, row)
-    return row, any(row["spec"].get(part) != study.tree.get(part) for part in ("budget", "confirm", "design"))
+    return row, any(row["spec"].get(part) != study.tree.get(part) for part in MORE)
 
 
 def _first_row(study: Study) -> dict[str, Any]:

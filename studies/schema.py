@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from searchspace.blueprint import FIELDS, WORDS, Blueprint
+from searchspace.language.bundled import BESIDE
 from searchspace.language.patterns import MAX_COUNT, RegNet
 from searchspace.language.stages import NESTED
 from searchspace.words.raw import AnyNode
@@ -19,6 +20,7 @@ from searchspace.zoo import files
 from studies.meanings import meaning, models
 from studies.spec import StudySpec
 from worker.recipe import Recipe
+from worker.recipe.named import NAMED
 
 Schema = dict[str, Any]
 
@@ -37,6 +39,7 @@ def study_schema() -> Schema:
         part, more = _of(model)
         definitions |= {key: _open(one) for key, one in more.items()}
         schema["properties"][name] = _open(part) | {"description": meaning(StudySpec, name)}
+    schema["properties"]["recipe"] |= _like(schema["properties"]["recipe"])
     family, _ = _of(RegNet)
     definitions |= {"RegNet": _open(family), "Variable": _VARIABLE, "Varying": _ANY_VARYING, "OwnWord": _OWN}
     definitions["Node"] = {"description": "a layer of the core", "anyOf": _refs(get_args(get_args(AnyNode)[0]))}
@@ -45,6 +48,13 @@ def study_schema() -> Schema:
     schema["properties"]["variables"] |= {"type": "object", "additionalProperties": domains}
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": draft, **schema, "oneOf": _ONE_QUESTION, "$defs": definitions}
+
+
+def _like(recipe: Schema) -> Schema:
+    """The recipe that another one may be like, which then has the epochs too."""
+    names = _varying({"enum": sorted(NAMED)}) | {"description": "a published recipe, for all that is not written here"}
+    either = [{"required": [name]} for name in ("epochs", "like")]
+    return {"properties": recipe["properties"] | {"like": names}, "required": [], "anyOf": either}
 
 
 _ONE_QUESTION = [{"required": [name], "properties": {name: {"type": "object"}}} for name in ("design", "search")]
@@ -125,7 +135,7 @@ def _with_macros(properties: Schema, definitions: Schema) -> None:
     description = blueprint.pop("description")
     properties["blueprint"] = {
         "description": description,
-        "anyOf": [blueprint, _zoo(blueprint), {"$ref": "#/$defs/Variable"}],
+        "anyOf": [blueprint, _zoo(blueprint), _bundle(blueprint), {"$ref": "#/$defs/Variable"}],
     }
     for word in WORDS:
         name = word.__name__
@@ -185,6 +195,13 @@ def _defaults() -> Schema:
         "properties": {name: {"description": told[name], "anyOf": refs} for name, refs in takers.items()},
         "additionalProperties": False,
     }
+
+
+def _bundle(stages: Schema) -> Schema:
+    """The network of a bundle, and what may stand beside its folder."""
+    fields: Schema = {"bundle": {"description": "the folder of an exported network", "type": "string"}}
+    fields |= {name: stages["properties"][name] for name in BESIDE}
+    return {"type": "object", "properties": fields, "required": ["bundle"], "additionalProperties": False}
 
 
 def _zoo(stages: Schema) -> Schema:

@@ -150,7 +150,20 @@ def study(studied: Study, row: Row, trials: Sequence[Row]) -> list[str]:
     if studied.spec.about:
         lines.append(studied.spec.about)
     lines += ["", *_trial_table(row, trials), ""]
-    return lines + (winner(row) if row["kind"] == "search" else design(studied, trials))
+    lines += winner(row) if row["kind"] == "search" else design(studied, trials)
+    return lines + baselines(row)
+
+
+def baselines(row: Row) -> list[str]:
+    """What simple methods come to on the same data: one line, and one for each that could not be fitted."""
+    told = row["baselines"] or {}
+    name = row["metric"]
+    values = [(one, found["metrics"].get(name)) for one, found in told.items() if "metrics" in found]
+    lines = [f"{one}: {found['reason']}" for one, found in told.items() if "reason" in found]
+    if values:
+        listed = ", ".join(f"{one} {metric(value, name) or 'has none'}" for one, value in values)
+        lines = [f"baselines, one fit each: {listed} {name}", *lines]
+    return ["", *lines] if lines else []
 
 
 def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:

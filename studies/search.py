@@ -16,6 +16,9 @@ IDLE_PER_TRIAL = 50
 REPEATS_IN_A_ROW = 200
 """Repeats after which the space counts as exhausted."""
 
+OUT_OF_MEMORY = {"memory_bytes": 1.0}
+"""What is told of a network that did not fit into memory: a broken constraint, as far off as can be."""
+
 Row = dict[str, Any]
 
 
@@ -50,7 +53,12 @@ class Search:
         return None
 
     def finished(self, row: Row) -> None:
-        """A trained trial has ended, and its row says how: tell the brain, and end its repeats with it."""
+        """A trained trial has ended, and its row says how: tell the brain, and end its repeats with it.
+
+        One that memory was too small for counts as one that could not be trained.
+        """
+        if row["state"] == "infeasible":
+            self.trained, self._idle = self.trained - 1, self._idle + 1
         self._tell(row["id"], row)
         self._first[row["key"]] = row
         for repeat in self._waiting.pop(row["number"], []):
@@ -93,11 +101,14 @@ class Search:
     def _end_repeat(self, row: Row, known: Row) -> None:
         told = {name: known[name] for name in ("value", "metrics", "failure_kind")}
         reason = f"the same network and seed as trial {known['number']}, whose result it takes"
+        if known["state"] == "infeasible":
+            told["brain"] = {"excess": OUT_OF_MEMORY}
         self._writer.finish_trial(row["id"], known["state"], reason=reason, repeat_of=known["number"], **told)
         self._tell(row["id"], known)
 
     def _tell(self, trial_id: int, ended: Row) -> None:
-        self._brain.tell(self._handles.pop(trial_id), ended["state"], ended["value"])
+        excess = OUT_OF_MEMORY if ended["state"] == "infeasible" else {}
+        self._brain.tell(self._handles.pop(trial_id), ended["state"], ended["value"], excess)
 
     def _recall(self, row: Row, by_number: dict[int, Row]) -> None:
         """Take in a row of an earlier run, in the order of asking."""

@@ -15,6 +15,7 @@ from searchspace.blueprint import Spec
 from searchspace.language.problems import FieldError, shown
 from searchspace.language.units import bound, fraction, quantity
 from worker.datasource import DataSpec
+from worker.measure import MeasureSpec
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -54,6 +55,7 @@ TEMPLATES = ("blueprint", "recipe")
 """The sections that may hold `$variables`."""
 
 CountedCost = Literal["params", "macs", "activations"]
+BaselineName = Literal["majority", "logistic", "mlp", "hog_svm"]
 
 
 class Objective(Spec):
@@ -163,11 +165,17 @@ class ConfirmSpec(Spec):
 
 
 class ResourcesSpec(Spec):
-    """What one trial takes, and the least seconds between two of its checkpoints."""
+    """What one trial takes, and the least seconds between two of its checkpoints.
+
+    `together` allows so many replicates of a network to be trained in the same steps, where a short calibration finds
+    that faster; their numbers then agree with those of single training to rounding.
+    """
 
     cpus: Annotated[int, Field(ge=1)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0.0
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 2.0
+    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
+    together: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 def one_question(design: Any, search: Any) -> None:
@@ -195,6 +203,8 @@ class StudySpec(Spec):
     confirm: ConfirmSpec = ConfirmSpec()
     recipe: dict[str, Any] = {}
     resources: ResourcesSpec = ResourcesSpec()
+    measure: MeasureSpec = MeasureSpec()
+    baselines: list[BaselineName] = []
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")
@@ -205,6 +215,9 @@ class StudySpec(Spec):
     @property
     def objective(self) -> Objective:
         """The first objective: it ranks, prunes and picks the winner. A design study's is the task's own metric."""
-        if self.search:
-            return self.search.objectives[0]
+        return self.search.objectives[0] if self.search else self.usual
+
+    @property
+    def usual(self) -> Objective:
+        """The task's own metric on the validation part."""
         return Objective(maximize="val_accuracy") if self.task == "classification" else Objective(minimize="val_mae")

@@ -6,6 +6,7 @@ stop is the conductor's. `suggest` hands Tune the conductor's jobs, the schedule
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -53,7 +54,7 @@ class _Bridge:
         """The configuration of Tune's next trial, None to wait, or Tune's word for the end."""
         if self.error:
             return str(Searcher.FINISHED)
-        if len(self.conductor.live) >= self.slots:
+        if self.conductor.busy >= self.slots:
             return None
         job = self.conductor.next()
         if not isinstance(job, Job):
@@ -65,11 +66,15 @@ class _Bridge:
         """Hand one result (flat, as Tune has it) to the conductor; whether the trial goes on."""
         job = self.jobs[trial_id]
         if "epoch" in told:
-            epoch = EpochMetrics(told["epoch"], _under("metrics", told), told["train_seconds"])
+            measured = json.loads(told["measured"]) if "measured" in told else None
+            metrics, seconds = _under("metrics", told), told["train_seconds"]
+            epoch = EpochMetrics(told["epoch"], metrics, seconds, told["trial"], measured)
             place = {name: told[name] for name in ("host", "pid", "device")} if "device" in told else None
             going = self.conductor.report(job, epoch, place)
             return TrialScheduler.CONTINUE if going else TrialScheduler.STOP
-        if tested := _under("test_metrics", told):
+        if "lost" in told:
+            self.conductor.failed(job, told["kind"], told["reason"], trial=told["lost"])
+        elif tested := _under("test_metrics", told):
             self.conductor.tested(job, tested)
         elif "failure" in told:
             self.conductor.failed(job, told["failure"], told["reason"], told.get("traceback"))

@@ -105,7 +105,7 @@ def test_the_budget_is_met_exactly(tiny: Build, store: Engine, conducted: Any) -
 
     def sometimes(job: Job) -> Iterator[EpochMetrics]:
         if width(job) == 5:
-            raise TrainingFailed("out_of_memory", "lower the width")
+            raise TrainingFailed("diverged", "lower the rate")
         yield from toy(job)
 
     search = {"sampler": "random", "constraints": {"params": "<= 150"}, "pruner": {"kind": "asha", "eta": 2}}

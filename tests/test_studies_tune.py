@@ -159,3 +159,17 @@ def test_an_error_of_the_conductor_ends_the_run_and_is_raised_as_it_is(
     assert len(query.epochs(store, 1)) == 3
     through_ray(tiny(), store, tmp_path / "files", **fake("quick"))
     assert len(query.trials(store, 1, states=("complete",))) == 8
+
+
+def test_replicates_in_the_same_steps(tiny: Build, store: Engine, tmp_path: Path, outcome: Any) -> None:
+    """Each epoch finds its trial, one that is lost leaves the others, and what is measured arrives whole."""
+    import trainers
+
+    study = tiny("design", resources={"cpus": 1, "gpus": 0, "together": 3})
+    through_ray(study, store, tmp_path / "files", **fake("together"))
+    found = outcome(store)
+    assert found == outcome(directly(study, tmp_path, trainers.together, trainers.measured))
+    rows = query.trials(store, 1)
+    assert [row["id"] for row in rows if row["state"] == "failed"] == [1]
+    assert all(row["measured"] == {"seen": [row["seed"]]} for row in rows if row["state"] == "complete")
+    assert all(row["place"]["device"] == "cpu" for row in rows)

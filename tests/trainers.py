@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from worker.job import EpochMetrics, Job
+from worker.job import EpochMetrics, Job, Lost
 
 
 def value(row: dict[str, Any]) -> float:
@@ -34,6 +34,18 @@ def quick(job: Job) -> Iterator[EpochMetrics]:
 
 def measured(job: Job) -> dict[str, float]:
     return {"test_accuracy": score(job, 0)}
+
+
+def together(job: Job) -> Iterator[EpochMetrics | Lost]:
+    """Replicates in the same steps; the job's own trial is lost after an epoch where it is trial 1."""
+    mates = [(job.trial, job.seed), *((mate.trial, mate.seed) for mate in job.mates)]
+    for epoch in range(1, job.recipe["epochs"] + 1):
+        for trial, seed in mates:
+            if trial == 1 and epoch == 2:
+                yield Lost(trial, "diverged", "the loss is nan")
+                mates = mates[1:]
+                continue
+            yield EpochMetrics(epoch, {"val_accuracy": seed % 97 / 97}, 0.25, trial, {"seen": [seed]})
 
 
 def slow(job: Job) -> Iterator[EpochMetrics]:

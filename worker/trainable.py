@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import traceback
@@ -11,29 +12,31 @@ from typing import Any
 
 from ray import tune
 
-from worker.job import EpochMetrics, Job, TrainingFailed
+from worker.job import EpochMetrics, Job, Lost, Mate, TrainingFailed
 
 TRAINER, EVALUATOR = "worker.trainer:train", "worker.trainer:evaluate"
 
-Trainer = Callable[[Job], Iterator[EpochMetrics]]
+Trainer = Callable[[Job], Iterator[EpochMetrics | Lost]]
 Evaluator = Callable[[Job], dict[str, float]]
 
 
 class Trial(tune.Trainable):
     """`config` is {"job": the fields of a Job} and, instead of ours, the dotted names of a "trainer" and "evaluator".
 
-    Each step is one epoch: {"epoch", "metrics", "train_seconds"}. The last result has "done" and one of "finished",
+    Each step is one epoch: {"epoch", "metrics", "train_seconds", "trial", "measured" (JSON text)}, or the end of one
+    replicate of several: {"lost" (its trial), "kind", "reason"}. The last result has "done" and one of "finished",
     "test_metrics" (mode "test"), or "failure" with "reason" (and "traceback", if nobody foresaw it). The first result
     of a job adds "host", "pid" and "device". Checkpoints are the trainer's own; Tune's are off.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._job = Job(**config["job"])
+        mates = tuple(Mate(**mate) for mate in config["job"].get("mates", ()))
+        self._job = Job(**config["job"] | {"mates": mates})
         if self._job.gpus == 0:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # an actor without GPUs would see them all
         self._trainer = config.get("trainer", TRAINER)
         self._evaluator = config.get("evaluator", EVALUATOR)
-        self._epochs: Iterator[EpochMetrics] | None = None
+        self._epochs: Iterator[EpochMetrics | Lost] | None = None
         self._first = True
 
     def step(self) -> dict[str, Any]:
@@ -71,7 +74,10 @@ class Trial(tune.Trainable):
         row = next(self._epochs, None)
         if row is None:
             return {"finished": True, "done": True}
-        return {"epoch": row.epoch, "metrics": row.metrics, "train_seconds": row.train_seconds}
+        if isinstance(row, Lost):
+            return {"lost": row.trial, "kind": row.kind, "reason": row.reason}
+        told = {"epoch": row.epoch, "metrics": row.metrics, "train_seconds": row.train_seconds, "trial": row.trial}
+        return told | ({"measured": json.dumps(row.measured)} if row.measured is not None else {})
 
     def _tested(self) -> dict[str, Any]:
         evaluator: Evaluator = _named(self._evaluator)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import charts, data
-from dashboard.parts import chart, chosen_study, header, living, page
+from dashboard.parts import baselines, chart, chosen_study, header, living, page
 from dashboard.words import literal, percent
 from studies import analysis
 from studies.load import from_tree
@@ -41,6 +41,7 @@ def _body(url: str, before: Row) -> None:
         return
     _panels(drawn, factors, study["metric"], charts.cut(results, study["metric"]))
     _verdict(study, results)
+    baselines(study)
     _cells(study, results)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import charts, data
-from dashboard.parts import chart, chosen_study, go, header, link, living, page, tiles
+from dashboard.parts import baselines, chart, chosen_study, go, header, link, living, page, tiles
 from dashboard.words import active, costs, duration, literal, percent, plural, settings, shown
 from studies.screens import interval, opened, setting
 
@@ -38,6 +38,7 @@ def _body(url: str, before: Row) -> None:
     if study["state"] == "running" and not study["leased"]:
         st.warning("Its conductor has gone. Run the same command again: it goes on where it stood.")
     _winner(study)
+    baselines(study)
     left, right = st.columns(2, gap="medium")
     with left:
         _curves(url, study)

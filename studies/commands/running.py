@@ -66,16 +66,24 @@ def _ending(ended: Ended) -> list[str]:
     else:
         study = from_tree(ended.study["spec"], ended.study["yaml"])
         lines += screens.design(study, query.trials(open_store(), ended.study["id"]))
+    lines += screens.baselines(ended.study)
     export = [f"      archstudy export {name}"] if "exported" in (ended.study["conclusion"] or {}) else []
     return [*lines, "", f"next: archstudy show {name}", *export, "      archstudy dashboard"]
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """Write a bundle: the winner of a search, or any complete trial."""
+    """Write a bundle: the winner of a search, the best trial, or any complete one."""
     engine = open_store()
     row = found(engine, arguments.study)
     out = Path(arguments.out or f"bundles/{row['name']}")
-    facts = exporting.export(engine, row, arguments.trial, out, store.files_folder(store.url()))
+    wanted = exporting.Wanted(
+        trial=arguments.trial,
+        best=arguments.best,
+        under=exporting.limits(arguments.under) if arguments.under else None,
+        dense=arguments.dense,
+        without=frozenset(arguments.without),
+    )
+    facts = exporting.export(engine, row, wanted, out, store.files_folder(store.url()))
     print(json.dumps(facts, indent=2) if arguments.json else "\n".join(exporting.told(facts)))
     return DONE
 
@@ -101,7 +109,7 @@ def demo(arguments: argparse.Namespace) -> int:
         print("\n".join(_ending(ended)))
         return FAILED
     out = Path("bundle")
-    facts = exporting.export(open_store(), ended.study, None, out, store.files_folder(store.url()))
+    facts = exporting.export(open_store(), ended.study, exporting.Wanted(), out, store.files_folder(store.url()))
     print(
         "\n".join([*screens.winner(ended.study), "", *exporting.told(facts), "", *_next(folder, ended.study["name"])])
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import Infeasible
 from searchspace.language import yamlio
+from searchspace.language.bundled import unpacked
 from searchspace.language.expand import attempt
 from searchspace.language.problems import Problem, SpecError, nearest
 from searchspace.language.sentences import at_keys, problems
@@ -40,6 +42,7 @@ TAKES = {
     "zoo": "the list of the zoo takes only --json; write zoo:NAME for one of its networks",
     "network": "a network of the zoo is no trial; give the name of a study in the store",
     "blueprint": "a blueprint on its own has no variables and no trials; write the value into the file",
+    "bundle": "a bundle holds one network without variables; leave it out",
     "study": "a study's file has its data's input and outputs, and no trials yet; leave it out",
     "stored": "a trial in the store has its values and its data's input and outputs; leave it out, or write --trial",
 }
@@ -71,6 +74,9 @@ def subject(arguments: argparse.Namespace) -> Subject:
         refuse(arguments, "network", "trial")
         return _published(what.removeprefix(ZOO), arguments)
     path = Path(what)
+    if (path / "blueprint.yaml").is_file():
+        refuse(arguments, "bundle", "trial", "set")
+        return _bundled(path, arguments)
     if not path.exists() and path.suffix not in (".yaml", ".yml"):
         refuse(arguments, "stored", "set", "input", "outputs")
         return _stored(arguments)
@@ -82,6 +88,23 @@ def subject(arguments: argparse.Namespace) -> Subject:
         return _declared(document, document.data, arguments, _card(document.data))
     refuse(arguments, "study", "trial", "input", "outputs")
     return _of_study(path, load(path), arguments)
+
+
+def _bundled(folder: Path, arguments: argparse.Namespace) -> Subject:
+    """The network of an exported bundle, for the input and outputs that its preprocess.json names."""
+    document = yamlio.read(folder / "blueprint.yaml")
+    told = folder / "preprocess.json"
+    facts: dict[str, Any] = {}
+    if told.is_file():
+        try:
+            facts = json.loads(told.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{told}: this is not JSON ({error}); export the network again") from None
+    shape, outputs = facts.get("input", INPUT), facts.get("outputs", OUTPUTS)
+    known = argparse.Namespace(**vars(arguments))
+    known.input, known.outputs = arguments.input or "x".join(map(str, shape)), arguments.outputs or outputs
+    found = _declared(document, document.data, known, None)
+    return replace(found, title=str(folder))
 
 
 def _is_blueprint(keys: set[str]) -> bool:
@@ -134,7 +157,9 @@ def _value(setting: str, text: str) -> Any:
 
 def _declared(document: yamlio.Document, tree: Any, arguments: argparse.Namespace, card: Card | None) -> Subject:
     """A blueprint on its own, for the input and outputs of the command line, else those it was published for."""
+    tree, unread = unpacked(tree, Path(document.file).resolve().parent)
     expanded, mistakes = attempt(tree, {})
+    mistakes += unread
     try:
         blueprint = Blueprint.model_validate(expanded.tree)
     except ValidationError as error:

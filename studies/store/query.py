@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,16 @@ def find_study(engine: Engine, name: str) -> Row | None:
     """The whole row of the study of this name, and `leased`: whether a conductor's lease has not run out."""
     rows = _rows(engine, select(t.study, _leased()).where(t.study.c.name == name))
     return rows[0] if rows else None
+
+
+def commonest_failure(engine: Engine, study_id: int) -> str | None:
+    """How many trained trials ended without a result, and the reason that most of them give."""
+    columns = ("failure_kind", "reason")
+    rows = [row for row in trials(engine, study_id, columns=columns) if row["failure_kind"]]
+    if not rows:
+        return None
+    reasons = Counter(f"{row['failure_kind']}: {row['reason'].split(' (see ')[0]}" for row in rows)
+    return f"{len(rows)} failed, most often with {reasons.most_common(1)[0][0]}"
 
 
 def studies(engine: Engine) -> list[Row]:

@@ -152,17 +152,19 @@ class Writer:
         reason: str | None = None,
         repeat_of: int | None = None,
         brain: Mapping[str, Any] | None = None,
+        measured: Mapping[str, Any] | None = None,
         connection: Connection | None = None,
     ) -> bool:
         """The trial's end, from queued or running; False if it had ended before: a finished row never changes.
 
-        `repeat_of` and `brain` are left as they are if they are None; `train_seconds` is the sum over its epochs.
+        What is None of `repeat_of`, `brain` and `measured` stays as it is; `train_seconds` is the sum over its epochs.
         """
         assert state not in UNFINISHED, f"{state!r} is not an end"
         seconds = select(func.coalesce(func.sum(t.epoch.c.train_seconds), 0.0)).where(t.epoch.c.trial_id == trial_id)
         fields: dict[str, Any] = {"state": state, "value": finite(value), "metrics": metrics, "reason": clean(reason)}
         fields |= {"failure_kind": failure_kind, "finished_at": t.now(), "train_seconds": seconds.scalar_subquery()}
-        fields |= {name: new for name, new in (("repeat_of", repeat_of), ("brain", brain)) if new is not None}
+        further = {"repeat_of": repeat_of, "brain": brain, "measured": measured}
+        fields |= {name: new for name, new in further.items() if new is not None}
         with self._within(connection) as open_:
             return open_.execute(self._unfinished([trial_id]).values(fields)).rowcount == 1
 
@@ -178,6 +180,13 @@ class Writer:
         locked = (t.trial.c.id == trial_id) & (t.trial.c.study_id == self.study_id) & t.trial.c.test_metrics.is_(None)
         with self._within(connection) as open_:
             return open_.execute(update(t.trial).where(locked).values(test_metrics=metrics)).rowcount == 1
+
+    def set_baseline(self, name: str, told: Mapping[str, Any], connection: Connection | None = None) -> None:
+        """What a baseline came to, beside those that stand."""
+        with self._within(connection) as open_:
+            here = t.study.c.id == self.study_id
+            standing = open_.execute(select(t.study.c.baselines).where(here)).scalar_one() or {}
+            open_.execute(update(t.study).where(here).values(baselines={**standing, name: told}))
 
     def finish_study(
         self,

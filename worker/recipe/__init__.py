@@ -10,3 +10,5 @@ from worker.recipe.schedules import Progress as Progress
 from worker.recipe.spec import MAX_EPOCHS as MAX_EPOCHS
 from worker.recipe.spec import Recipe as Recipe
 from worker.recipe.spec import loss_name as loss_name
+from worker.recipe.spec import metrics_of as metrics_of
+from worker.recipe.spec import stopping_metric as stopping_metric

@@ -13,9 +13,9 @@ from worker.recipe.parts import Positive
 class FirstFilters(Spec):
     """The first convolution's filters, from the data or a file, instead of drawn.
 
-    `pca`: principal components of training patches, scaled to the drawn filters' deviation. `kmeans`: centroids of
-    whitened patches (Coates & Ng 2012). `file`: the array `weight` of a `.npz` or `.safetensors`, of the shape that
-    the layer has. Filters beyond what there is stay drawn.
+    `pca`: principal components of training patches, those that vary most first. `kmeans`: filters that answer as the
+    centroids of whitened patches do (Coates & Ng 2012). Both get the deviation that `he` draws with. `file`: the array
+    `weight` of a `.npz` or `.safetensors`, of the shape that the layer has. Filters beyond what there is stay drawn.
     """
 
     kind: Literal["pca", "kmeans", "file"]
@@ -32,10 +32,11 @@ class FirstFilters(Spec):
 class Initial(Spec):
     """`he`: normal, variance 2 / fan_in (He et al. 2015); linear layers 1 / fan_in (LeCun et al. 1998).
 
-    `xavier`: uniform, variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010). `orthogonal`: Saxe et al. 2014.
-    `torch`: uniform, variance 1 / (3 fan_in), biases too, as torch's layers are made. `dirac`: convolutions pass
-    their first channels on (Zagoruyko & Komodakis 2017), the rest as `he`. `zero_gamma`: the last norm of each
-    residual branch starts at 0 (Goyal et al. 2017). `gain` multiplies the deviation.
+    `xavier`: uniform, variance 2 / (fan_in + fan_out) (Glorot & Bengio 2010). `orthogonal`: filters at right angles
+    (Saxe et al. 2014), with the deviation of `he`. `torch`: uniform, variance 1 / (3 fan_in), biases too, as torch's
+    layers are made. `dirac`: convolutions pass their first channels on (Zagoruyko & Komodakis 2017), the rest as `he`.
+    `gain` multiplies all weights that the rule gives. `zero_gamma`: the last norm of each residual branch starts at 0
+    (Goyal et al. 2017), or the last convolution where a branch ends in one, so that the block begins as its shortcut.
     """
 
     kind: Literal["he", "xavier", "orthogonal", "dirac", "torch"] = "he"

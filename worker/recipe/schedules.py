@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from searchspace.blueprint import Spec, as_tuple
+from searchspace.language.problems import FieldError
 from worker.recipe.parts import Finite, Fraction, Share
 
 Epoch = Annotated[int, Field(ge=1)]
@@ -31,19 +33,22 @@ class Progress:
 
 
 class Warmup(Spec):
-    """The first `epochs` start at `first` of the rate and rise to it in a straight line (Goyal et al. 2017)."""
+    """The first `epochs` rise in a straight line from `first` of the rate to all of it (Goyal et al. 2017)."""
 
     epochs: Annotated[Finite, Field(gt=0)]
     first: Fraction = 0.0
 
     def factor(self, at: Progress) -> float:
-        """Step s of the n of the warm-up: first + (1 - first) (s + 1) / n, at most 1."""
+        """Step s of the n of the warm-up: first + (1 - first) (s + 1) / n, at most 1 (He et al. 2019, 3.1).
+
+        One step ahead of torch's LinearLR, so that no step is wasted on a rate of zero.
+        """
         share = min(1.0, (at.step + 1) / (self.epochs * at.steps_per_epoch))
         return self.first + (1 - self.first) * share
 
 
 class Warmed(Spec):
-    """A schedule that may begin with a warm-up, which multiplies it."""
+    """A schedule that may begin with a warm-up, which multiplies it. What falls all the way falls after it."""
 
     warmup: Warmup | None = None
 
@@ -53,6 +58,11 @@ class Warmed(Spec):
 
     def _factor(self, at: Progress) -> float:
         raise NotImplementedError
+
+    def _done(self, at: Progress) -> float:
+        """The share that is done of the steps after the warm-up: 0 during it, and 1 just after the last step."""
+        first = self.warmup.epochs * at.steps_per_epoch if self.warmup else 0.0
+        return max(0.0, at.step - first) / max(1.0, at.steps - first)
 
 
 class Constant(Warmed):
@@ -65,15 +75,27 @@ class Constant(Warmed):
 
 
 class Step(Warmed):
-    """Multiplied by `by` after each of the epochs `at` (`at: [80, 120]`), or after each that `every` divides."""
+    """Multiplied by `by` after each of the epochs `at` (`at: [80, 120]`), or after every so many (`every: 30`)."""
 
     kind: Literal["step"]
     at: Annotated[tuple[Epoch, ...], BeforeValidator(as_tuple)] = ()
     every: Epoch | None = None
     by: Share = 0.1
 
+    @model_validator(mode="after")
+    def _when(self) -> Step:
+        if bool(self.at) == bool(self.every):
+            got = "neither" if not self.at else "both"
+            raise FieldError(
+                "every" if self.every else "at",
+                f"step takes one of at and every, not {got}; write at: [80, 120] or every: 30",
+            )
+        if list(self.at) != sorted(set(self.at)):
+            raise FieldError("at", f"{list(self.at)} does not rise; write {sorted(set(self.at))}")
+        return self
+
     def _factor(self, at: Progress) -> float:
-        drops = sum(at.epoch >= epoch for epoch in self.at) + (at.epoch // self.every if self.every else 0)
+        drops = at.epoch // self.every if self.every else sum(at.epoch >= epoch for epoch in self.at)
         return float(self.by**drops)
 
 
@@ -89,13 +111,7 @@ class Plateau(Warmed):
     min_delta: Fraction = 1e-4
 
     def _factor(self, at: Progress) -> float:
-        best, bad, factor = math.inf, 0, 1.0
-        for loss in at.losses:
-            better = loss < best * (1 - self.min_delta)
-            best, bad = (loss, 0) if better else (best, bad + 1)
-            if bad > self.patience:
-                factor, bad = factor * self.by, 0
-        return factor
+        return float(self.by ** _plateaus(tuple(at.losses), self.patience, self.min_delta))
 
 
 class Exponential(Warmed):
@@ -115,7 +131,7 @@ class Cosine(Warmed):
     last: Fraction = 0.0
 
     def _factor(self, at: Progress) -> float:
-        return _between(1.0, self.last, at.step / at.steps)
+        return _between(1.0, self.last, self._done(at))
 
 
 class Linear(Warmed):
@@ -125,7 +141,7 @@ class Linear(Warmed):
     last: Fraction = 0.0
 
     def _factor(self, at: Progress) -> float:
-        return 1.0 + (self.last - 1.0) * at.step / at.steps
+        return 1.0 + (self.last - 1.0) * self._done(at)
 
 
 class OneCycle(Spec):
@@ -145,6 +161,18 @@ class OneCycle(Spec):
 
 
 Schedule = Constant | Step | Plateau | Exponential | Cosine | Linear | OneCycle
+
+
+@lru_cache(maxsize=8)
+def _plateaus(losses: tuple[float, ...], patience: int, min_delta: float) -> int:
+    """How often more than `patience` epochs in a row were not better than the best by the share `min_delta`."""
+    best, bad, found = math.inf, 0, 0
+    for loss in losses:
+        better = loss < best * (1 - min_delta)
+        best, bad = (loss, 0) if better else (best, bad + 1)
+        if bad > patience:
+            found, bad = found + 1, 0
+    return found
 
 
 def _between(start: float, end: float, progress: float) -> float:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from searchspace.blueprint import Spec, as_tuple
-from worker.metrics import task_loss
+from searchspace.language.problems import nearest
+from worker.metrics import metric_names, task_loss
 from worker.recipe.augmentation import Curriculum, Input, Steps, TestAugmentation
 from worker.recipe.initial import Initial
 from worker.recipe.named import merged
@@ -117,3 +118,19 @@ def loss_name(recipe: Recipe, task: str) -> str:
     if recipe.label_smoothing and loss != "cross_entropy":
         raise ValueError(f"label_smoothing: only the cross_entropy loss has it, not {loss}; set label_smoothing: 0")
     return loss
+
+
+def metrics_of(recipe: Recipe, task: str) -> tuple[str, ...]:
+    """The names of what each epoch reports; a ValueError at a metric that the task does not have."""
+    return metric_names(task, recipe.metrics)
+
+
+def stopping_metric(recipe: Recipe, task: str) -> str | None:
+    """What early stopping looks at; a ValueError unless it is measured on the validation part."""
+    if recipe.early_stopping is None:
+        return None
+    known = [name for name in metric_names(task, recipe.metrics) if name.startswith("val_")]
+    metric = recipe.early_stopping.metric
+    if metric not in known:
+        raise ValueError(f"early_stopping.metric: {metric!r} is not measured{nearest(metric, known)}")
+    return metric
