@@ -39,6 +39,9 @@ COSTS = {
 ROLES = {"other": (GRAY, 0.45, 1.0), "running": (ORANGE, 1.0, 2.0), "best": (BLUE, 1.0, 3.0)}
 """A learning curve's color, opacity and width."""
 
+PARTS = {"val": (BLUE, [1, 0]), "train": (ORANGE, [5, 4]), "fit": (GREEN, [2, 2])}
+"""A line's color and dashes, by the part of the data that it is of."""
+
 
 def _chart(rows: Sequence[Row]) -> Chart:
     return alt.Chart(alt.Data(values=[dict(row) for row in rows]))  # type: ignore[no-untyped-call]
@@ -322,15 +325,16 @@ def _metric_axis(field: str, metric: str, spread: Sequence[float] | None = None)
 
 
 def parts(rows: Sequence[Row], names: Sequence[str], title: str) -> Chart:
-    """One trial's metrics of one kind over its epochs: training dashed, validation solid, the names as a legend."""
+    """One trial's metrics of one kind over its epochs: validation solid, others dashed, the names as a legend."""
     values = [
         {"epoch": row["epoch"], "name": name, "value": row["metrics"][name], "text": shown(row["metrics"][name], name)}
         for row in rows
         for name in names
         if isinstance(row["metrics"].get(name), int | float)
     ]
-    palette = alt.Scale(domain=list(names), range=[ORANGE if name.startswith("train") else BLUE for name in names])
-    dashes = alt.Scale(domain=list(names), range=[[5, 4] if name.startswith("train") else [1, 0] for name in names])
+    styles = [PARTS[name.partition("_")[0]] for name in names]
+    palette = alt.Scale(domain=list(names), range=[color for color, _ in styles])
+    dashes = alt.Scale(domain=list(names), range=[dash for _, dash in styles])
     legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolSize=300)
     tooltip = [alt.Tooltip("name:N", title="metric"), alt.Tooltip("epoch:Q"), alt.Tooltip("text:N", title="value")]
     base = _chart(values).encode(

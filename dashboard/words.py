@@ -8,6 +8,7 @@ from typing import Any, Literal
 from searchspace.language.units import human
 from studies.screens import assignment
 from studies.verdict import as_text
+from worker.metrics import is_share
 
 Row = Mapping[str, Any]
 Color = Literal["blue", "gray", "green", "orange", "red", "violet"]
@@ -26,7 +27,7 @@ STATES: dict[str, tuple[Color, str]] = {
 
 def percent(metric: str) -> bool:
     """Whether a metric is a fraction that screens show in percent."""
-    return "accuracy" in metric
+    return is_share(metric)
 
 
 def shown(value: float | None, metric: str) -> str:

@@ -19,10 +19,11 @@ from searchspace.language.sentences import problems
 from searchspace.language.space import Assignment, SearchSpace
 from searchspace.lower import counted, realized
 from studies.fingerprint import digest
+from studies.recipes import recipe_problems
 from studies.spec import StudySpec
 from worker import datasource
 from worker.datasource import DataFacts
-from worker.recipe import Recipe, loss_name, metrics_of, stopping_metric
+from worker.recipe import Recipe
 
 Filled = TypeVar("Filled", Blueprint, Recipe)
 
@@ -77,17 +78,24 @@ class Impossible(Infeasible):
         self.told = self.reason if origin.path == _path(error) else str(self)
 
 
-def filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blueprint, Recipe]:
-    """The blueprint and the recipe of an assignment for a task; a SpecError lists what is wrong with either."""
-    return _filled(space, assignment, task)[:2]
+def filled(
+    space: SearchSpace, assignment: Assignment, task: str, facts: DataFacts | None = None
+) -> tuple[Blueprint, Recipe]:
+    """The blueprint and the recipe of an assignment for a task; a SpecError lists what is wrong with either.
+
+    With `facts`, also what does not suit the data.
+    """
+    return _filled(space, assignment, task, facts)[:2]
 
 
-def _filled(space: SearchSpace, assignment: Assignment, task: str) -> tuple[Blueprint, Recipe, Expanded]:
+def _filled(
+    space: SearchSpace, assignment: Assignment, task: str, facts: DataFacts | None = None
+) -> tuple[Blueprint, Recipe, Expanded]:
     """As `filled`, with where the blueprint's pieces come from."""
     resolved, found = space.attempt(assignment)
     blueprint = _validated(Blueprint, resolved["blueprint"], "blueprint", found)
     recipe = _validated(Recipe, resolved["recipe"], "recipe", found)
-    found += _recipe_problems(recipe, task) if recipe else []
+    found += recipe_problems(recipe, task, facts) if recipe else []
     if found or blueprint is None or recipe is None:
         raise SpecError(found)
     return blueprint, recipe, resolved["blueprint"]
@@ -103,18 +111,6 @@ def _validated(model: type[Filled], section: Expanded, name: str, found: list[Pr
 
 def _in_file(found: list[Problem], section: str) -> list[Problem]:
     return [replace(one, where=(section, *one.where)) for one in found]
-
-
-def _recipe_problems(recipe: Recipe, task: str) -> list[Problem]:
-    """What does not fit the task, at the field that its sentence names first."""
-    found = []
-    for check in (loss_name, metrics_of, stopping_metric):
-        try:
-            check(recipe, task)
-        except ValueError as error:
-            field, _, sentence = str(error).partition(": ")
-            found.append(Problem(("recipe", *field.split(".")), sentence))
-    return found
 
 
 def network_of(study: Study, assignment: Assignment) -> Network:

@@ -16,6 +16,7 @@ from studies.spec import TEMPLATES, DesignSpec, StudySpec
 from studies.starts import mistakes
 from studies.templates import template_problems
 from worker import metrics
+from worker.datasource import DataFacts
 
 MAX_CELLS = 1_000
 """The most cells of a design."""
@@ -23,7 +24,7 @@ MAX_COUNTED = 10_000
 """The most networks that a match may count: about two seconds."""
 
 
-def checks(spec: StudySpec, space: SearchSpace, broken: set[str]) -> Iterator[Problem]:
+def checks(spec: StudySpec, space: SearchSpace, broken: set[str], facts: DataFacts | None) -> Iterator[Problem]:
     """Every mistake between the sections that can be read; `broken` are those that cannot."""
     if not broken & {"search", "task"}:
         yield from _search_problems(spec)
@@ -34,7 +35,7 @@ def checks(spec: StudySpec, space: SearchSpace, broken: set[str]) -> Iterator[Pr
     if not broken & {"variables", "design", *TEMPLATES}:
         yield from _design_problems(spec, space)
     if "variables" not in broken:
-        for problem in template_problems(space, spec.task):
+        for problem in template_problems(space, spec.task, facts):
             if problem.where[0] not in broken and not (problem.where == ("recipe", "loss") and "task" in broken):
                 yield problem
 

@@ -67,8 +67,8 @@ def _study(document: yamlio.Document, folder: Path) -> Study:
     found += unread
     space, more = survey(spec.variables, {section: getattr(spec, section) for section in TEMPLATES})
     found += more if "variables" not in broken else []
-    found += checks(spec, space, broken)
     facts = _facts(spec, found) if not broken & {"data", "task"} else None
+    found += checks(spec, space, broken, facts)
     if found or facts is None:
         raise SpecError(_once(found))
     spec = spec.model_copy(update={"data": spec.data.model_copy(update={"digest": digest(spec.data)})})

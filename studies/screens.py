@@ -12,7 +12,9 @@ from searchspace.language.space import label
 from searchspace.language.units import human, percent
 from studies import analysis
 from studies.candidate import Study
+from studies.findings import findings
 from studies.verdict import as_text, verdict
+from worker.metrics import direction, is_share
 
 Row = Mapping[str, Any]
 
@@ -39,7 +41,7 @@ def interval(mean: float, half_width: float | None, metric: str, n: int | None =
         return f"{as_text(mean, metric)} (n = 1)"
     if half_width == 0:
         return f"{as_text(mean, metric)} (all {f'{n} ' if n else ''}seeds agree)"
-    scaled = f"{half_width * 100:.2f}" if "accuracy" in metric else f"{half_width:.2g}"
+    scaled = f"{half_width * 100:.2f}" if is_share(metric) else f"{half_width:.2g}"
     return f"{as_text(mean, metric)} +- {scaled}"
 
 
@@ -224,8 +226,8 @@ def opened(told: Row) -> str:
 
 def _optimism(told: Row) -> str:
     value, metric = told["optimism"], told["metric"]
-    amount = f"{abs(value) * 100:.2f} points" if "accuracy" in metric else f"{abs(value):.3g}"
-    better = (value > 0) == ("accuracy" in metric)
+    amount = f"{abs(value) * 100:.2f} points" if is_share(metric) else f"{abs(value):.3g}"
+    better = (value > 0) == (direction(metric) == "maximize")
     return f"optimistic by {amount}" if better and value else f"pessimistic by {amount}" if value else "exact"
 
 
@@ -278,6 +280,8 @@ def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str
     lines = [f"trial {one['number']} of {row['name']} ({one['phase']}, {one['state']}, attempts: {one['attempts']})"]
     lines += [one["reason"]] if one["reason"] else []
     lines += [f"{assignment(one['assignment'])} seed {one['seed']}", ""]
+    found = findings(one["measured"], one["metrics"] or {}, row["metric"], studied.facts.labels)
+    lines += [*found, ""] if found else []
     names = sorted({name for epoch in epochs for name in epoch["metrics"]})
     rows = [[epoch["epoch"], *(metric(epoch["metrics"].get(name), name) for name in names)] for epoch in epochs]
     return [*lines, *(table(["epoch", *names], rows) if rows else ["no epoch yet"])]

@@ -12,6 +12,7 @@ from searchspace.language.problems import Path, Problem, SpecError, dotted
 from searchspace.language.space import Assignment, SearchSpace
 from searchspace.language.variables import Choice, Variable, first, probes
 from studies.candidate import filled
+from worker.datasource import DataFacts
 
 DRAWN = 100
 """Random assignments tried beside the probes, for mistakes that only some combinations make."""
@@ -32,7 +33,7 @@ def random_assignments(space: SearchSpace, seed: int, count: int) -> Iterator[As
         yield space.sample(generator)
 
 
-def template_problems(space: SearchSpace, task: str) -> list[Problem]:
+def template_problems(space: SearchSpace, task: str, facts: DataFacts | None = None) -> list[Problem]:
     """What is wrong with the blueprint or recipe, each place once, with the values that bring it about.
 
     A variable's option that is wrong where others are right is reported at the option.
@@ -40,18 +41,18 @@ def template_problems(space: SearchSpace, task: str) -> list[Problem]:
     probed = list(probe_assignments(space))
     failing: dict[Path, dict[int, Problem]] = {}
     for number, assignment in enumerate(probed):
-        for problem in _wrong(space, assignment, task):
+        for problem in _wrong(space, assignment, task, facts):
             place = _place(space, assignment, problem.where)
             failing.setdefault(place.path, {}).setdefault(number, problem)
     found = [told for where, at in failing.items() for told in _told(space, probed, where, at)]
     if not found:
-        found = _combined(space, task)
+        found = _combined(space, task, facts)
     return found
 
 
-def _wrong(space: SearchSpace, assignment: Assignment, task: str) -> list[Problem]:
+def _wrong(space: SearchSpace, assignment: Assignment, task: str, facts: DataFacts | None) -> list[Problem]:
     try:
-        filled(space, assignment, task)
+        filled(space, assignment, task, facts)
     except SpecError as error:
         return list(error.problems)
     return []
@@ -160,16 +161,16 @@ def _used(problem: Problem, where: Path) -> str:
     return f" (for {dotted(problem.where)})" if where[0] == "variables" != problem.where[0] else ""
 
 
-def _combined(space: SearchSpace, task: str) -> list[Problem]:
+def _combined(space: SearchSpace, task: str, facts: DataFacts | None) -> list[Problem]:
     """Mistakes of combinations: those of the first random assignment that has any, with the values that matter."""
     baseline = next(probe_assignments(space))
     for assignment in random_assignments(space, 0, DRAWN):
-        if not _wrong(space, assignment, task):
+        if not _wrong(space, assignment, task, facts):
             continue
         for name, value in baseline.items():
             calmer = space.completed({**assignment, name: value})
-            assignment = calmer if _wrong(space, calmer, task) else assignment
+            assignment = calmer if _wrong(space, calmer, task, facts) else assignment
         when = _when({name: value for name, value in assignment.items() if value != baseline.get(name)})
-        places = {one: _place(space, assignment, one.where) for one in _wrong(space, assignment, task)}
+        places = {one: _place(space, assignment, one.where) for one in _wrong(space, assignment, task, facts)}
         return [replace(one, where=place.path, message=one.message + when) for one, place in places.items()]
     return []

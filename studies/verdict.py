@@ -8,6 +8,7 @@ from typing import Any
 from searchspace.language.units import human, percent
 from studies.analysis import ALPHA, CellResult, Contrast, contrasts, image_error, seeds_needed, spread
 from studies.spec import StudySpec
+from worker.metrics import is_share
 
 UNHELD = ("macs", "params", "activations")
 NOTABLE_SPREAD = 1.25
@@ -117,7 +118,7 @@ def _number(spec: StudySpec, value: float, sign: str = "") -> str:
 
 
 def _unit(spec: StudySpec) -> str:
-    return " points" if "accuracy" in spec.objective.target else ""
+    return " points" if is_share(spec.objective.target) else ""
 
 
 def _limits(spec: StudySpec, ran: Sequence[CellResult], images: int) -> list[str]:
@@ -161,4 +162,4 @@ def _missing(spec: StudySpec, results: Sequence[CellResult]) -> list[str]:
 
 def as_text(value: Any, metric: str) -> str:
     """A metric's value on screens: accuracies in percent, others with four digits."""
-    return f"{value * 100:.2f} %" if "accuracy" in metric else f"{value:.4g}"
+    return f"{value * 100:.2f} %" if is_share(metric) else f"{value:.4g}"

@@ -38,7 +38,7 @@ def row(**more: Any) -> dict[str, Any]:
     """A search trial's row."""
     base = {"number": 0, "phase": "search", "state": "complete", "value": 0.9, "macs": 1_000, "params": 10}
     base |= {"train_seconds": 1.25, "failure_kind": None, "reason": None, "repeat_of": None, "seed": 7, "cell": None}
-    return {**base, "assignment": {"width": 4}, "attempts": 1, **more}
+    return {**base, "assignment": {"width": 4}, "attempts": 1, "measured": None, "metrics": None, **more}
 
 
 STUDY = {
@@ -49,6 +49,7 @@ STUDY = {
     "note": None,
     "metric": "val_accuracy",
     "conclusion": None,
+    "baselines": None,
 }
 
 

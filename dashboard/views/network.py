@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,9 +14,10 @@ from dashboard.words import duration, literal, shown
 from searchspace.blueprint import Blueprint
 from searchspace.core import Network
 from searchspace.cost import trace
-from searchspace.drawing import svg
+from searchspace.drawing import confusion, svg
 from searchspace.language.units import human
 from searchspace.lower import checked, lower
+from studies.findings import findings
 from studies.load import from_tree
 
 Row = dict[str, Any]
@@ -60,6 +62,7 @@ def _body(url: str, study: Row, before: Row) -> None:
     else:
         _drawing(net)
     _epochs(url, study, trial)
+    _findings(study, trial)
     if not isinstance(net, str):
         _layers(net)
     _settings(trial)
@@ -89,9 +92,13 @@ def network(study: Row, trial: Row) -> Network | str:
 
 def _drawing(net: Network) -> None:
     """The figure at its own size; where it is wider than the screen it scrolls."""
-    picture = base64.b64encode(svg(net).encode()).decode()
+    _picture(svg(net), "the network as a figure")
+
+
+def _picture(drawn: str, alt: str) -> None:
+    picture = base64.b64encode(drawn.encode()).decode()
     style = "max-width:none;height:auto;display:block"
-    image = f'<img alt="the network as a figure" style="{style}" src="data:image/svg+xml;base64,{picture}">'
+    image = f'<img alt="{alt}" style="{style}" src="data:image/svg+xml;base64,{picture}">'
     st.html(f'<div class="network" style="overflow-x:auto;padding-bottom:6px" tabindex="0">{image}</div>')
 
 
@@ -107,6 +114,27 @@ def _epochs(url: str, study: Row, trial: Row) -> None:
         with column:
             theirs = [name for name in names if name.partition("_")[2] == pair]
             chart(charts.parts(rows, theirs, pair), f"{', '.join(theirs)} over the epochs")
+
+
+def _findings(study: Row, trial: Row) -> None:
+    """What was measured once at its end: in words, and its mistakes as a picture."""
+    told = findings(trial["measured"], trial["metrics"] or {}, study["metric"], labels(study))
+    if not told:
+        return
+    st.subheader("Measured at its end", anchor=False)
+    st.markdown("\n".join(f"* {literal(line)}" for line in told))
+    matrix = ((trial["measured"] or {}).get("classes") or {}).get("confusion")
+    if matrix:
+        names = labels(study) or [str(number) for number in range(len(matrix))]
+        _picture(confusion(matrix, names), "confusion matrix of the validation part")
+
+
+def labels(study: Row) -> Sequence[str]:
+    """The names of the classes, or none where the data cannot be looked at."""
+    try:
+        return from_tree(study["spec"], study["yaml"]).facts.labels
+    except (ValueError, OSError):
+        return ()
 
 
 def _layers(net: Network) -> None:
