@@ -115,15 +115,15 @@ def test_a_design_with_cells_that_have_no_value(tiny: Callable[..., Study]) -> N
     assert "4 of 12 trials are complete" in text
 
 
-def test_one_trial() -> None:
+def test_one_trial(tiny: Callable[..., Study]) -> None:
     epochs = [
         {"epoch": 1, "metrics": {"val_accuracy": 0.5, "val_loss": 1.25}},
         {"epoch": 2, "metrics": {"val_loss": "nan"}},
     ]
-    lines = screens.trial(None, STUDY, row(), epochs)  # type: ignore[arg-type]
+    lines = screens.trial(tiny(), STUDY, row(), epochs)
     assert lines[0] == "trial 0 of tiny (search, complete, attempts: 1)"
     assert [line.split() for line in lines[-2:]] == [["1", "50.00", "%", "1.25"], ["2", "nan"]]
-    assert screens.trial(None, STUDY, row(reason="why"), [])[-1] == "no epoch yet"  # type: ignore[arg-type]
+    assert screens.trial(tiny(), STUDY, row(reason="why"), [])[-1] == "no epoch yet"
 
 
 def test_an_empty_store() -> None:
