@@ -23,7 +23,7 @@ from typing import Any
 from studies.cli import DONE, main
 
 FOLDER = Path(__file__).parent
-PAGES = ("lectures.md", "networks.md")
+PAGES = ("lectures.md", "networks.md", "training.md")
 FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<body>.*?)^```\n(?P<said>\n>[^\n]*\n)?", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"# (?P<options>--input [\w -]+?)(?:, the same as zoo:(?P<zoo>\w+))?\n")
 NAME = re.compile(r"# (?P<name>[\w-]+\.yaml)\n")

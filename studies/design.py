@@ -16,6 +16,7 @@ from searchspace.language.variables import IntRange, levels
 from searchspace.match import solve
 from studies.candidate import Study, candidate, described, key, network_of, place
 from studies.seeds import derive
+from worker.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def trial_row(study: Study, cell: Cell, replicate: int) -> dict[str, Any]:
     base["seed"] = derive(study.spec.seed, "replicate", replicate)
     if proposal is None:
         resolved = study.space.resolve(cell.assignment)
-        base |= {"assignment": cell.assignment, "blueprint": resolved["blueprint"], "recipe": resolved["recipe"]}
+        recipe = Recipe.model_validate(resolved["recipe"]).model_dump(mode="json", exclude_none=True)
+        base |= {"assignment": cell.assignment, "blueprint": resolved["blueprint"], "recipe": recipe}
     else:
         base |= described(proposal) | {"key": key(study, proposal, base["seed"])}
     if cell.reason:

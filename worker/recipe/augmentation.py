@@ -8,6 +8,7 @@ is said by `check`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -128,6 +129,7 @@ class Input(Spec):
     `standardized`: per channel, minus the mean, over the deviation. `raw`: as they are, uint8 over 255. `pca`, `zca`:
     whitened over all values of an example, (x - mean) U diag(1 / sqrt(l + eps)) [U'] with the eigenvectors U and
     eigenvalues l of their covariance, of values over 255 (Krizhevsky 2009, app. A); pca keeps the example's shape.
+    `eps` is a variance of such values: where floats range far beyond [0, 1], it should grow with their square.
     `permute` puts the positions in a fixed random order, which takes what is local away.
     """
 
@@ -148,6 +150,7 @@ def check(
 ) -> None:
     """A ValueError where a step or view cannot be done to prepared examples of `shape`, (C, *map size)."""
     given = given or Input()
+    check_input(given, shape)
     for number, step in enumerate(steps):
         if wrong := _wrong(step, shape, given, task):
             raise ValueError(f"augment.{number}: {step.kind} {wrong}")
@@ -155,6 +158,20 @@ def check(
         raise ValueError(f"test_augment: views need neighbouring pixels, but {_scattered(given)}; leave it out")
     if views and views.shift >= min(shape[1:]):
         raise ValueError(f"test_augment: shift: {views.shift} leaves nothing of a map of {_by(shape)}; lower it")
+
+
+WHITENED_VALUES = 4_096
+"""An example may have so many values to be whitened: their covariance has the square of it."""
+
+
+def check_input(given: Input, shape: tuple[int, ...]) -> None:
+    """A ValueError where examples of `shape` are too large to be whitened."""
+    values = prod(shape)
+    if given.kind in ("pca", "zca") and values > WHITENED_VALUES:
+        raise ValueError(
+            f"input: {given.kind} whitens at most {WHITENED_VALUES:,} values an example, "
+            f"but {list(shape)} has {values:,}; write kind: standardized, or make the images smaller"
+        )
 
 
 IMAGES_ONLY = Cutout, CutMix, ColorJitter, Lighting

@@ -152,14 +152,14 @@ SOURCES: dict[str, str] = {
     "deviation 0.01, its biases of 1 and its test on ten crops",
     "vgg-2014": "Simonyan & Zisserman 2015, section 3.1 (ImageNet); without the jitter of scales",
     "googlenet-2014": "Szegedy et al. 2015, section 6 (ImageNet), which gives the momentum, the schedule and that the "
-    "weights are averaged; rate, decay, batch and epochs are those of the solver of Caffe's bvlc_googlenet, the colours "
-    "Howard 2014, the average's decay ours; without crops of other sizes and shapes",
+    "weights are averaged; rate, decay, batch and epochs are those of Caffe's bvlc_googlenet, the colours Howard 2014, "
+    "the average's decay ours; without crops of other sizes and shapes",
     "he-sun-2015": "He & Sun 2015 (ImageNet), trained in the manner of Krizhevsky et al. 2012, whose values these are",
     "resnet-2015": "He et al. 2016a, section 3.4 (ImageNet); without the jitter of scales",
     "resnet-2015-cifar": "He et al. 2016a, section 4.2 (CIFAR-10, 45,000 images); without the start at 0.01 that its "
     "110 layers need",
-    "all-cnn-2014": "Springenberg et al. 2015, section 3 (CIFAR-10), the rate of its All-CNN; whitened, without contrast "
-    "normalization; the batch is ours",
+    "all-cnn-2014": "Springenberg et al. 2015, section 3 (CIFAR-10), the rate of its All-CNN; whitened, without "
+    "contrast normalization; the batch is ours",
     "densenet-2016": "Huang et al. 2017, section 4.2 (CIFAR)",
     "wrn-2016": "Zagoruyko & Komodakis 2016, section 3 (CIFAR)",
     "resnext-2016": "Xie et al. 2017, section 4 (ImageNet): three drops, which at one in 30 epochs need 120; without "
@@ -168,7 +168,7 @@ SOURCES: dict[str, str] = {
     "al. 2016, section 8; without 50 asynchronous replicas",
     "adamw-2017": "Loshchilov & Hutter 2019: the defaults of algorithm 2 and cosine annealing (CIFAR-10); the decay is "
     "torch's, which the rate multiplies",
-    "one-cycle-2018": "Smith & Topin 2019, super-convergence (CIFAR-10, ResNet-56): rate from 0.1 to 3 and back in 10,000 "
+    "one-cycle-2018": "Smith & Topin 2019, super-convergence (CIFAR-10, ResNet-56): from 0.1 to 3 and back in 10,000 "
     "steps; along cosines, and without the cycle of the momentum; the augmentation is He et al. 2016a's",
     "bag-of-tricks-2018": "He et al. 2019, sections 2 to 5 (ImageNet, ResNet-50); without distillation and crops of "
     "other sizes and shapes",
@@ -202,11 +202,9 @@ def merged(data: Any) -> Any:
 
 
 def _section(paper: Any, own: Any) -> Any:
-    if (
-        not isinstance(paper, dict)
-        or not isinstance(own, dict)
-        or own.get("kind", paper.get("kind")) != paper.get("kind")
-    ):
+    if not isinstance(paper, dict) or not isinstance(own, dict):
+        return own
+    if own.get("kind", paper.get("kind")) != paper.get("kind"):
         return own
     dropped = {field for pair in EITHER for field in pair if any(other in own for other in pair)}
     return {field: value for field, value in paper.items() if field not in dropped} | own

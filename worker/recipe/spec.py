@@ -107,6 +107,8 @@ class Recipe(Spec):
     def _whole_batches(self) -> Recipe:
         if isinstance(self.optimizer, Lbfgs) and self.batch_size != "all":
             raise ValueError("batch_size: lbfgs needs all examples at every step; write batch_size: all")
+        if isinstance(self.optimizer, Lbfgs) and self.noise:
+            raise ValueError("noise: a line search needs gradients without noise; leave it out, or use sgd")
         return self
 
 
