@@ -116,23 +116,29 @@ def document_text(document: yamlio.Document) -> str:
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tree with a relative path in `data.source` resolved against the file's folder."""
+    """The tree with relative paths, of the data and of first filters, resolved against the file's folder."""
     section = data.get("data")
     source = section.get("source") if isinstance(section, dict) else None
     kind, colon, path = source.partition(":") if isinstance(source, str) else ("", "", "")
-    if not colon or kind == "hf":
+    if colon and kind != "hf":
+        data = {**data, "data": {**data["data"], "source": f"{kind}:{(folder / path).resolve()}"}}
+    return _with_filters(data, folder)
+
+
+def _with_filters(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`recipe.initial.first.path` made absolute, if it is there as text."""
+    sections = [data]
+    for name in ("recipe", "initial", "first"):
+        inner = sections[-1].get(name)
+        if not isinstance(inner, dict):
+            return data
+        sections.append(inner)
+    path = sections[-1].get("path")
+    if not isinstance(path, str) or "$" in path:
         return data
-    return {**data, "data": {**data["data"], "source": f"{kind}:{(folder / path).resolve()}"}}
-
-
-def _unpacked(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The tree with the blueprints of bundles in their places, so that what is stored needs no folder."""
-    found: list[Problem] = []
-    for section in ("blueprint", "variables"):
-        if section in data:
-            tree, problems = unpacked(data[section], folder, (section,))
-            data, found = {**data, section: tree}, found + problems
-    return data, found
+    changed = {**sections[3], "path": str((folder / path).resolve())}
+    recipe = {**sections[1], "initial": {**sections[2], "first": changed}}
+    return {**data, "recipe": recipe}
 
 
 def _space(spec: StudySpec) -> SearchSpace:

@@ -551,6 +551,12 @@ def test_paths_start_at_the_file(tmp_path: Path) -> None:
     assert study.facts.images == 20
 
 
+def test_first_filters_lie_beside_the_file_too(tmp_path: Path) -> None:
+    first = "recipe:\n  initial: {first: {kind: file, path: filters/w.npz}}\n"
+    study = sound(tmp_path, but(("recipe:\n", first)))
+    assert study.spec.recipe["initial"]["first"]["path"] == f"{tmp_path}/filters/w.npz"
+
+
 def test_some_cells_out_of_reach_are_no_mistake(tmp_path: Path) -> None:
     assert sound(tmp_path, but(("100k", "30k"))).spec.design
 

@@ -41,8 +41,9 @@ from searchspace.core import (
 from searchspace.cost import cost, trace
 from searchspace.lower import lower
 from worker import build, calls, layers
-from worker.data import Statistics
+from worker.inputs import Transform
 from worker.source import source
+from worker.training.initial import initialize
 
 ROOT = Path(__file__).parents[1]
 
@@ -151,7 +152,7 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 def ready(one: Network, seed: int = 0) -> nn.Module:
     """The module with first weights, and norms that have seen some data."""
     model = build.module(one)
-    build.initialize(model, seed)
+    initialize(model, seed)
     model(torch.randn(8, *one.input, generator=build.generator(seed, "warm")))
     return model.eval()
 
@@ -178,7 +179,7 @@ def test_modules_are_as_counted(name: str) -> None:
 
 def written(one: Network) -> tuple[str, dict[str, Any]]:
     channels = one.input[0]
-    text = source(one, Statistics((0.5,) * channels, (2.0,) * channels), ("cat", "dog's"), "A network.\n\nIts costs.")
+    text = source(one, Transform("standardized", (0.5,) * channels, (2.0,) * channels), ("cat", "dog's"), "A network.\n\nIts costs.")
     names: dict[str, Any] = {"__name__": "model"}
     exec(text, names)
     return text, names
@@ -267,7 +268,7 @@ def test_first_weights_have_the_documented_spread() -> None:
     model = build.module(
         network(seq(a=conv(64, 3, 3, groups=1), b=conv(64, 3, 3, groups=4), f=Flatten(), out=Linear(50)))
     )
-    build.initialize(model, 0)
+    initialize(model, 0)
     weights = dict(model.named_parameters())
     assert weights["a.weight"].std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.05)
     assert weights["b.weight"].std().item() == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.05)
@@ -280,7 +281,7 @@ def test_first_weights_do_not_touch_the_global_generator() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    build.initialize(model, 0)
+    initialize(model, 0)
     assert torch.equal(torch.rand(1), expected)
 
 

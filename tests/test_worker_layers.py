@@ -44,6 +44,7 @@ from searchspace.core import (
 )
 from searchspace.cost import trace
 from worker import build
+from worker.training.initial import initialize
 
 SIZES, ODD = (5, 4, 3), ((1, 0), (0, 1), (1, 1))
 
@@ -217,7 +218,7 @@ def test_first_values_that_mean_something_are_left() -> None:
     pool = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0),) * 2}
     nodes = {"prelu": Activation("prelu"), "mixed": Pool("mixed", **pool), "weighted": WeightedPool(**pool, bias=True)}
     made = build.module(Network((3, 8, 8), Sequence(tuple(nodes.items()))))
-    build.initialize(made, 5)
+    initialize(made, 5)
     values = {key: set(value.flatten().tolist()) for key, value in made.named_parameters()}
     assert values == {
         "prelu.weight": {0.25},
@@ -242,7 +243,7 @@ def test_first_values_that_mean_something_are_left() -> None:
 def test_first_weights_keep_the_variance(node: Node) -> None:
     """He et al. 2015: of what a ReLU lets through of unit variance, the next layer makes unit variance again."""
     made = build.module(network(node, (32, 16, 16)))
-    build.initialize(made, 0)
+    initialize(made, 0)
     y = made(torch.randn(16, 32, 16, 16, generator=build.generator(0, "x")).relu())
     assert y[:, :, 2:-2, 2:-2].var().item() == pytest.approx(1, rel=0.1)
     assert made.it.bias.abs().max() == 0

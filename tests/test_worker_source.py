@@ -36,8 +36,9 @@ from searchspace.core import (
 )
 from searchspace.cost import trace
 from worker import build
-from worker.data import Statistics
+from worker.inputs import Transform
 from worker.source import source
+from worker.training.initial import initialize
 
 ROOT = Path(__file__).parents[1]
 RELU, NORM, MEAN = Activation("relu"), Norm("batch"), GlobalPool("average")
@@ -278,7 +279,7 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
 def text_of(one: Network) -> str:
-    return source(one, Statistics((0.5,) * 3, (2.0,) * 3), ("cat", "dog"), "A network.")
+    return source(one, Transform("standardized", (0.5,) * 3, (2.0,) * 3), ("cat", "dog"), "A network.")
 
 
 @cache
@@ -289,7 +290,7 @@ def text(name: str) -> str:
 def built(name: str) -> tuple[nn.Module, nn.Module]:
     """Our module with random weights and seen norms, and the text's with the same, in float64."""
     ours = build.module(NETWORKS[name])
-    build.initialize(ours, 0)
+    initialize(ours, 0)
     ours(torch.randn(4, *NETWORKS[name].input, generator=build.generator(0, "warm")))
     names: dict[str, Any] = {"__name__": "model"}
     exec(text(name), names)

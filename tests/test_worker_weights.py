@@ -17,6 +17,7 @@ from searchspace.zoo import files, networks
 from worker import build
 from worker.data import Statistics
 from worker.source import source
+from worker.training.initial import initialize
 from worker.weights import carried, features, mapping
 
 FOLDER = Path(__file__).parent / "data" / "torchvision"
@@ -219,7 +220,7 @@ def test_a_checkpoint_is_no_state_dict() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
 def test_every_layer_and_block_can_be_tapped_in_ours_and_in_the_plain_source(name: str) -> None:
     ours = build.module(network(name))
-    build.initialize(ours, 0)
+    initialize(ours, 0)
     namespace: dict[str, Any] = {}
     exec(source(network(name), Statistics((0.0,) * 3, (1.0,) * 3), ("cat", "dog"), "A network."), namespace)
     plain = namespace["build"]()

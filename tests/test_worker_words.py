@@ -19,6 +19,7 @@ from searchspace.zoo import files, networks
 from worker import build
 from worker.layers import Dropout
 from worker.source import network_source
+from worker.training.initial import initialize
 
 ROOT = Path(__file__).parents[1]
 WORDS = sorted(FIELDS)
@@ -69,7 +70,7 @@ def small(name: str) -> Network:
 def ready(net: Network) -> nn.Module:
     """The module in float64, training, nothing left to chance, and no bias 0, where a ReLU of an empty place bends."""
     model = build.module(net).double()
-    build.initialize(model, 0)
+    initialize(model, 0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter += 0.05 * torch.randn(parameter.shape, generator=build.generator(4, name))
