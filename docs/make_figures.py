@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import make_dense
+
 from searchspace import drawing
 from searchspace.zoo import networks
 
@@ -35,7 +37,11 @@ VOLUMES = ("lenet5", "vgg16", "googlenet", "resnet50", "densenet121", "wrn_28_10
 def pictures() -> dict[str, str]:
     """The file names and what stands in them."""
     figures = {f"{name}.svg": drawing.svg(networks.network(name)) for name in FIGURES}
-    return figures | {f"{name}-volumes.svg": drawing.volumes(networks.network(name)) for name in VOLUMES}
+    return (
+        figures
+        | make_dense.pictures()
+        | {f"{name}-volumes.svg": drawing.volumes(networks.network(name)) for name in VOLUMES}
+    )
 
 
 if __name__ == "__main__":

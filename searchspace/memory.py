@@ -1,8 +1,9 @@
 """What a network's training and inference hold in memory, counted in closed form. No torch.
 
 In training, autograd keeps for the backward pass what each layer's gradient needs (`kept`): the input of whatever has
-weights, the output of a ReLU, the mask of a dropout. What a kernel, the loss or the gradients of maps need while they
-are computed is not counted.
+weights, the output of a ReLU, the mask of a dropout. `train_peak` follows the backward pass layer by layer, with the
+gradients of maps and weights. Not counted is what the loss and a kernel need while they are at work, such as oneDNN's
+own copies of a convolution's weights; benchmarks/memory.py compares.
 """
 
 from __future__ import annotations
@@ -29,8 +30,20 @@ from searchspace.cost import Layer, trace
 from searchspace.kept import ALIASES, Keeper, Tensor
 from searchspace.language.problems import nearest
 
-OPTIMIZERS: Mapping[str, int] = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "adamw": 2}
+OPTIMIZERS: Mapping[str, int] = {
+    "sgd": 0,
+    "sgd_momentum": 1,
+    "adam": 2,
+    "adamw": 2,
+    "adagrad": 1,
+    "rmsprop": 1,
+    "rmsprop_momentum": 2,
+    "adadelta": 2,
+}
 """Numbers that an optimizer remembers for each weight: none, the momentum, or the first and second moment."""
+WORKING: Mapping[str, int] = {"rmsprop": 1, "rmsprop_momentum": 1, "adadelta": 2}
+"""Numbers for each weight that a step works on besides, in torch's CPU allocator; fused kernels (of all the others)
+work in place. Without them, SGD with decay and Adam would need 1, Adagrad 2."""
 INDEX_BYTES = 8
 
 
@@ -47,7 +60,9 @@ class Memory:
 
     `buffers` are running statistics, fixed patterns and the like; `pooling_indices` are a part of
     `saved_activations`. `inference_peak` is the largest sum of maps alive at one time: a layer's input and output, and
-    what another branch or a merge still waits for.
+    what another branch or a merge still waits for. `backward_peak` is the most that the backward pass has at one time:
+    what is kept and not used yet, the gradients of the maps at hand, and those of weights that are known so far.
+    `working` is what a step of the optimizer needs besides.
     """
 
     weights: int
@@ -58,11 +73,19 @@ class Memory:
     pooling_indices: int
     inference_peak: int
     rows: tuple[Row, ...]
+    backward_peak: int
+    working: int
 
     @property
     def train_bytes(self) -> int:
         """All that is held when the backward pass starts, and the gradients of the weights."""
         return self.weights + self.buffers + self.gradients + self.optimizer_state + self.saved_activations
+
+    @property
+    def train_peak(self) -> int:
+        """The most that a training step holds: in its backward pass, or in the optimizer, when maps are gone again."""
+        held = self.weights + self.buffers + self.optimizer_state
+        return held + max(self.backward_peak, self.gradients + self.working)
 
     @property
     def infer_bytes(self) -> int:
@@ -76,7 +99,11 @@ def memory(network: Network, batch: int, optimizer: str = "sgd_momentum", value_
 
 
 def of_trace(
-    network: Network, layers: tuple[Layer, ...], batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4
+    network: Network,
+    layers: tuple[Layer, ...],
+    batch: int,
+    optimizer: str = "sgd_momentum",
+    value_bytes: int = 4,
 ) -> Memory:
     """The same, for a network whose layers are traced already."""
     if optimizer not in OPTIMIZERS:
@@ -92,7 +119,15 @@ def of_trace(
         indices * batch * INDEX_BYTES,
         batch * _peak(network, layers, value_bytes),
         rows,
+        _Backward(network, layers, rows, batch * value_bytes, value_bytes).peak,
+        WORKING.get(optimizer, 0) * weights,
     )
+
+
+def remembered(kind: str, momentum: float) -> str | None:
+    """Which of `OPTIMIZERS` a recipe's optimizer is, by its kind; None of one whose memory is not counted (L-BFGS)."""
+    name = f"{kind}_momentum" if momentum and kind in ("sgd", "rmsprop") else kind
+    return name if name in OPTIMIZERS else None
 
 
 def saved(network: Network, layers: tuple[Layer, ...], batch: int, value_bytes: int) -> tuple[tuple[Row, ...], int]:
@@ -172,6 +207,72 @@ class _Peak:
         sizes = {id(tensor): tensor.values for tensor in (*alive, y)}
         self.peak = max(self.peak, sum(sizes.values()))
         return y
+
+
+class _Backward:
+    """A backward pass, from the last layer to the first: the most bytes of kept tensors and gradients at one time.
+
+    A layer reads the gradient of its output and makes that of its input, where anything before it learns, and those of
+    its weights; then what it kept is let go. Branches follow one another, the last one first, while the gradients that
+    the others wait for, and the sum of those that are done, stay.
+    """
+
+    def __init__(
+        self, network: Network, layers: tuple[Layer, ...], rows: tuple[Row, ...], map_bytes: int, value_bytes: int
+    ) -> None:
+        self.layers = iter(range(len(layers) - 1, -1, -1))
+        self.traced, self.rows, self.map_bytes, self.value_bytes = layers, rows, map_bytes, value_bytes
+        self.first = next((place for place, layer in enumerate(layers) if layer.params), len(layers))
+        self.kept, self.gradients = sum(row.saved for row in rows), 0
+        self.peak = self.kept
+        self.walk(network.root, Tensor(map_bytes * prod(layers[-1].out_shape if layers else (0,)), True), ())
+
+    def walk(self, node: Node, slope: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of the node's input, of that of its output, while the tensors `held` wait."""
+        match node:
+            case Sequence():
+                for _, child in reversed(node.items):
+                    slope = self.walk(child, slope, held)
+                return slope
+            case Parallel():
+                return self._parallel(node, slope, held)
+            case Within():
+                inner = self.walk(node.body, self._used(next(self.layers), slope, held), held)
+                return self._used(next(self.layers), inner, held)
+            case Auxiliary():
+                next(self.layers)
+                self.walk(node.body, Tensor(0, True), (*held, slope))
+                return slope
+        place = next(self.layers)
+        return slope if isinstance(node, ALIASES) else self._used(place, slope, held)
+
+    def _parallel(self, node: Parallel, slope: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        place = next(self.layers)
+        if node.merge == "multiply":  # each factor's gradient is a map of its own, summed where it was spread out
+            self._seen((*held, slope, *(Tensor(slope.values, True) for _ in node.branches)))
+        self._let_go(place)
+        total: Tensor | None = None
+        for place, (_, branch) in reversed(list(enumerate(node.branches))):
+            waiting = (*held, *((slope,) if place else ()), *((total,) if total else ()))
+            done = self.walk(branch, slope, waiting)
+            total = done if total in (None, slope) else total
+        return total or slope
+
+    def _used(self, place: int, slope: Tensor, held: tuple[Tensor, ...]) -> Tensor:
+        """One layer's turn: the gradient of its input, counted beside all that is there."""
+        layer = self.traced[place]
+        self.gradients += layer.params * self.value_bytes
+        made = Tensor(self.map_bytes * prod(layer.in_shape) * (place > self.first), True)
+        self._seen((*held, slope, made))
+        self._let_go(place)
+        return made
+
+    def _seen(self, alive: tuple[Tensor, ...]) -> None:
+        sizes = {id(tensor): tensor.values for tensor in alive}
+        self.peak = max(self.peak, self.kept + self.gradients + sum(sizes.values()))
+
+    def _let_go(self, place: int) -> None:
+        self.kept -= self.rows[place].saved
 
 
 def _buffers(layer: Layer, value_bytes: int) -> int:

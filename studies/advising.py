@@ -26,7 +26,7 @@ def advised(study: Study, assignments: Iterable[Assignment]) -> list[dict[str, A
         blueprint, recipe = filled(study.space, assignment, study.spec.task)
         network = network_of(study, assignment)
         kinds = set()
-        for one in advice(network, batch=recipe.batch(study.facts.images), silence={*blueprint.silence, *matched}):
+        for one in advice(network, batch=recipe.batch(study.facts.train), silence={*blueprint.silence, *matched}):
             row = found.setdefault(
                 one.kind, {**asdict(one), "where": list(one.where), "assignment": assignment, "networks": 0}
             )

@@ -23,7 +23,7 @@ from worker.job import TrainingFailed
 
 Row = dict[str, Any]
 COSTS = ("params", "macs", "activations")
-ROUNDING = {"cpu": 1e-4}
+ROUNDING = {"cpu": 1e-6}
 """How far numbers may be off that were measured there; on a GPU with bfloat16 or TF32, a hundredth."""
 
 

@@ -145,6 +145,16 @@ def _space(spec: StudySpec) -> SearchSpace:
     return search_space(spec.variables, {section: getattr(spec, section) for section in TEMPLATES})
 
 
+def _unpacked(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The tree with the blueprints of bundles in their places, so that what is stored needs no folder."""
+    found: list[Problem] = []
+    for section in ("blueprint", "variables"):
+        if section in data:
+            tree, problems = unpacked(data[section], folder, (section,))
+            data, found = {**data, section: tree}, found + problems
+    return data, found
+
+
 def _facts(spec: StudySpec, found: list[Problem]) -> DataFacts | None:
     try:
         return describe(spec.data, spec.task)

@@ -51,6 +51,14 @@ LASTING += ("failure_kind", "reason", "brain")
 EPOCH = ("number", "epoch", "value", "metrics")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is remembered and decoded of data stays out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("ARCHSTUDY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., Study]:
     """Builds a small study on the digits, through its file; whole sections may be replaced (None leaves one out)."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from imagesets import encoded, folder, parquet, picture
 
 from searchspace.language.problems import SpecError
 from studies import store
@@ -62,3 +63,46 @@ def test_data_can_be_pinned(tmp_path: Path) -> None:
 def test_labels_with_gaps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="2 labels occur, but they run up to 90000; number the classes from 0"):
         load(save(tmp_path / "data", seed=0, labels=(0, 90000)))
+
+
+def study_of(place: Path, data: str) -> Path:
+    file = place / "mine.yaml"
+    file.write_text(TEXT.replace('{source: "arrays:mine.npz"}', data))
+    return file
+
+
+def test_a_folder_is_known_by_its_images(tmp_path: Path) -> None:
+    engine = store.connect(f"sqlite:///{tmp_path}/a.db")
+    folder(tmp_path / "set")
+    first = load(study_of(tmp_path, "{source: 'folder:set'}"))
+    assert first.tree["data"]["source"] == f"folder:{tmp_path}/set"
+    assert first.facts.train == 18
+    enrol(first, engine)
+    (tmp_path / "set" / "cat" / "more.png").write_bytes(encoded(picture(9)))
+    with pytest.raises(Conflict, match=r"data\.digest: \"[0-9a-f]{16}\" -> \"[0-9a-f]{16}\""):
+        enrol(load(tmp_path / "mine.yaml"), engine)
+    engine.dispose()
+
+
+def test_how_much_is_held_is_no_other_study(tmp_path: Path) -> None:
+    parquet(tmp_path / "set.parquet")
+    texts = ("{source: 'parquet:set.parquet'}", "{source: 'parquet:set.parquet', memory: 2GB}")
+    first, second = (load(study_of(tmp_path, text)) for text in texts)
+    assert second.tree["data"]["memory"] == 2_000_000_000
+    assert fingerprint(first.tree) == fingerprint(second.tree)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            "{source: 'folder:none'}",
+            r"mine\.yaml:4:\d+: data\.source: .*/none: there is no such folder; write the path",
+        ),
+        ("{source: 'folder:a', image: [8, 8]}", r"mine\.yaml:4:\d+: .*image files become \[H, W, 1\] or \[H, W, 3\]"),
+        ("{source: 'folder:a', resize: zoom}", r"mine\.yaml:4:\d+: data\.resize: .*zoom"),
+    ],
+)
+def test_mistakes_are_found_in_the_file(tmp_path: Path, data: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        load(study_of(tmp_path, data))

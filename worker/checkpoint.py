@@ -1,7 +1,8 @@
 """Checkpoints: `<folder>/<attempt>/epoch-0005/` with `state.safetensors` and `checkpoint.json`. No pickle.
 
-Each is written whole (a temporary folder, fsync, rename) and holds all that a resume needs: weights, the optimizer's
-tensors, the history of epochs. Random streams are derived anew for each epoch, so no generator's state is kept.
+Each is written whole (a temporary folder, fsync, rename) and holds all that a resume needs: named tensors, the history
+of epochs, and what was found out on the way. Random streams are derived anew for each epoch, so no generator's state
+is kept.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,23 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state at the end of `epoch`. `weights` is a module's state_dict; `optimizer` has `<parameter>/<key>`.
+    """The state at the end of `epoch`; `tensors` are named `weights/conv.bias`, `optimizer/conv.bias/exp_avg`, ...
 
-    `identity` names what was trained, so that a folder left by another study is not taken for this one's. A final
-    checkpoint has no optimizer.
+    `identity` names what was trained, so that a folder left by another study is not taken for this one's. A `final`
+    checkpoint has only the weights that the trial ends with. `facts` are JSON.
     """
 
     epoch: int
     identity: str
-    weights: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     history: tuple[EpochMetrics, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = False
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The module's state_dict."""
+        return under("weights/", self.tensors)
 
 
 def claim(folder: Path) -> Path:
@@ -58,9 +65,8 @@ def claim(folder: Path) -> Path:
 
 def save(attempt: Path, checkpoint: Checkpoint) -> Path:
     """Write it whole, then drop what is older than the one before it. An OSError (a full disk) leaves no trace."""
-    tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
-    tensors |= {f"optimizer/{name}": value for name, value in checkpoint.optimizer.items()}
-    state = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
+    state = safetensors.torch.save(tensors)
     final, temporary = attempt / f"epoch-{checkpoint.epoch:04d}", attempt / f".epoch-{checkpoint.epoch:04d}"
     try:
         temporary.mkdir()
@@ -83,10 +89,8 @@ def load(path: Path) -> Checkpoint:
         facts, state = json.loads((path / FACTS).read_bytes()), (path / STATE).read_bytes()
         if hashlib.sha256(state).hexdigest() != facts["sha256"]:
             raise ValueError("its hash is not the one that was written")
-        tensors = safetensors.torch.load(state)
-        history = tuple(_epoch_metrics(row) for row in facts["history"])
-        weights, optimizer = _under("weights/", tensors), _under("optimizer/", tensors)
-        return Checkpoint(facts["epoch"], facts["identity"], weights, optimizer, history)
+        tensors, history = safetensors.torch.load(state), tuple(_epoch_metrics(row) for row in facts["history"])
+        return Checkpoint(facts["epoch"], facts["identity"], tensors, history, facts["facts"], facts["final"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: the checkpoint cannot be used ({error}); delete it") from error
 
@@ -109,15 +113,16 @@ def _facts(checkpoint: Checkpoint, state: bytes) -> dict[str, Any]:
         "identity": checkpoint.identity,
         "sha256": hashlib.sha256(state).hexdigest(),
         "torch": torch.__version__,
-        "history": [
-            {
-                "epoch": row.epoch,
-                "metrics": {name: _number(value) for name, value in row.metrics.items()},
-                "train_seconds": row.train_seconds,
-            }
-            for row in checkpoint.history
-        ],
+        "final": checkpoint.final,
+        "facts": checkpoint.facts,
+        "history": [_row(told) for told in checkpoint.history],
     }
+
+
+def _row(told: EpochMetrics) -> dict[str, Any]:
+    metrics = {name: _number(value) for name, value in told.metrics.items()}
+    row = {"epoch": told.epoch, "metrics": metrics, "train_seconds": told.train_seconds}
+    return row if told.measured is None else row | {"measured": told.measured}
 
 
 def _number(value: float) -> float | str:
@@ -127,10 +132,11 @@ def _number(value: float) -> float | str:
 
 def _epoch_metrics(row: dict[str, Any]) -> EpochMetrics:
     metrics = {name: float(value) for name, value in row["metrics"].items()}
-    return EpochMetrics(row["epoch"], metrics, row["train_seconds"])
+    return EpochMetrics(row["epoch"], metrics, row["train_seconds"], measured=row.get("measured"))
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, without the beginning."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

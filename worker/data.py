@@ -1,150 +1,278 @@
-"""The data of a study as tensors in memory: split by a constant, standardized, the test part behind its own door.
+"""The data of a study: split by a constant, prepared as the training part tells, the test part behind its own door.
 
 The split depends on nothing but the labels' order in the source: every study, seed and machine trains, validates and
-tests on the same images. A fifth is the test part, a fifth validates, the rest trains, each with every class in its
-share. Means and standard deviations come from the training part alone.
+tests on the same examples. Whatever is fitted, is fitted to the training part alone. A part is held in memory where it
+fits, and streamed where it does not, with the same numbers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from worker.datasource import DataFacts, DataSpec, arrays_path, describe, headers
+from worker.datasource import DataFacts, DataSpec, catalog, facts_of
+from worker.inputs import Transform, fit
+from worker.recipe.augmentation import Input
+from worker.sources import split as splitting
+from worker.sources.machine import ahead, free_memory
+from worker.sources.rows import Rows, opened
+from worker.sources.split import Part as PartName
 
-Part = Literal["train", "validation", "test"]
+LOG = logging.getLogger(__name__)
 Array = np.ndarray[Any, np.dtype[Any]]
-PARTS = 5
-"""One of so many parts (rounded up) is for tests and one for validation."""
+CHUNK = 1 << 26
+"""Bytes of raw values that are prepared at a time."""
+AHEAD = 4
+"""Batches that a streamed part has ready before they are asked for."""
+SPARE = 0.5
+"""The share of free memory, of the machine or of the GPU, that data may take."""
+TORCH = frozenset({"u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"})
+"""Numbers that torch reads as they lie; others become float32 before."""
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Per channel, of the training part's raw values; a constant channel has std 1."""
+class Scale:
+    """Mean and deviation of each target of a regression, of the training part; a constant target has std 1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def standardize(self, y: Tensor) -> Tensor:
+        """From the unit of the source to mean 0 and deviation 1."""
+        return (y - y.new_tensor(self.mean)) / y.new_tensor(self.std)
 
-@dataclass(frozen=True)
-class Splits:
-    """What a training may see, in memory.
+    def restore(self, y: Tensor) -> Tensor:
+        """Back to the unit of the source."""
+        return y * y.new_tensor(self.std) + y.new_tensor(self.mean)
 
-    Inputs are float32 (N, C, *map size), standardized, images channels last. Targets are int64 (N,) labels or
-    float32 (N, outputs).
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A part in memory: `x` prepared, float32 (N, C, *map size), images channels last.
+
+    `y` are int64 (N,) labels, or float32 (N, outputs) in the unit of the source.
     """
 
-    train_x: Tensor
-    train_y: Tensor
-    validation_x: Tensor
-    validation_y: Tensor
-    statistics: Statistics
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, *map size) of one example."""
+        return tuple(self.x.shape[1:])
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of each batch of indices.
+
+        Whole images lie in one piece where channels come last, and copying pieces takes half the time of indexing.
+        """
+        last = self.x.dim() == 4
+        rows = self.x.movedim(1, -1) if last else self.x
+        for index in order:
+            here = index.to(self.x.device)
+            x = rows.index_select(0, here)
+            yield x.movedim(-1, 1) if last else x, self.y.index_select(0, here)
+
+    def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples as they stand, so many at a time; nothing is copied."""
+        return zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+
+    def to(self, device: torch.device) -> Part:
+        """The same on a device; streamed to a GPU where it would fill it."""
+        if device == self.x.device:
+            return self
+        if device.type == "cuda" and self.x.nbytes > SPARE * torch.cuda.mem_get_info(device)[0]:
+            return self.streamed(device)
+        return Held(self.x.to(device), self.y.to(device))
+
+    def streamed(self, device: torch.device) -> Streamed:
+        """The same read from where it is, batch by batch."""
+        return Streamed(lambda index: self.x[index], _same, self.y.to(device), self.shape)
 
 
-def load(spec: DataSpec, task: str) -> Splits:
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """A part that is read as it is asked for, ahead and by other threads: the same numbers as if it were held.
+
+    `take` gives raw examples of some indices on the CPU, `prepare` makes inputs of them; `y` is on the device.
+    """
+
+    take: Callable[[Tensor], Tensor]
+    prepare: Callable[[Tensor], Tensor]
+    y: Tensor
+    shape: tuple[int, ...]
+    workers: int = 1
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batches(self, order: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of each batch of indices. A reader's error is raised here; leaving early ends it."""
+        read = ahead(self._read, order, self.workers, max(AHEAD, 2 * self.workers))
+        for index, x in read:
+            yield self._here(x), self.y[index.to(self.y.device)]
+
+    def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples as they stand, so many at a time."""
+        return self.batches(torch.split(torch.arange(len(self)), size))
+
+    def to(self, device: torch.device) -> Streamed:
+        """The same for a device."""
+        return Streamed(self.take, self.prepare, self.y.to(device), self.shape, self.workers)
+
+    def _read(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """In a reader's thread: prepared on a CPU; raw, in memory that a GPU can fetch from by itself, for a GPU."""
+        raw = self.take(index.cpu())
+        return index, raw.pin_memory() if self.y.is_cuda else self.prepare(raw)
+
+    def _here(self, x: Tensor) -> Tensor:
+        return self.prepare(x.to(self.y.device, non_blocking=True)) if self.y.is_cuda else x
+
+
+Part = Held | Streamed
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What a training may see.
+
+    `target` is the scale of a regression's targets in the training part, None for classes. `notes` are sentences on
+    what was left out; `split` names the parts' examples (`worker.sources.split.recorded`), `facts.rule` says how they
+    were chosen.
+    """
+
+    train: Part
+    validation: Part
+    transform: Transform
+    facts: DataFacts
+    notes: tuple[str, ...] = ()
+    target: Scale | None = None
+    split: str = ""
+
+
+def load(spec: DataSpec, task: str, input: Input | None = None) -> Splits:  # noqa: A002 (the recipe's word)
     """The training and validation parts; the same tensors at every call of a process, so do not write into them."""
-    return _load(spec, task)
+    return _load(spec, task, input)
 
 
 def moved(splits: Splits, device: torch.device) -> Splits:
     """The same on another device; on its own device, the very same tensors."""
-    train = splits.train_x.to(device), splits.train_y.to(device)
-    return Splits(*train, splits.validation_x.to(device), splits.validation_y.to(device), splits.statistics)
+    return replace(splits, train=splits.train.to(device), validation=splits.validation.to(device))
 
 
-def open_test(spec: DataSpec, task: str) -> tuple[Tensor, Tensor]:
-    """The test part, standardized as the training part is. Only the final test of a winner calls this."""
-    return _part(spec, task, "test", load(spec, task).statistics)
+def open_test(spec: DataSpec, task: str, input: Input | None = None) -> Part:  # noqa: A002
+    """The test part, prepared as the training part is. Only the final test of a winner calls this."""
+    transform, limit = load(spec, task, input).transform, _limit(spec)
+    rows = _rows(spec, task, "test", limit)
+    for note in rows.notes:
+        LOG.warning(note)
+    return _held(rows, transform, task) if rows.bytes <= limit else _streamed(rows, transform, task)
 
 
-def raw_images(spec: DataSpec, task: str, part: Part, most: int) -> Array:
-    """The first `most` images of a part as they lie in the source, (N, *map size, C), to check an exported network."""
-    x, y = _source(spec, task)
-    return x[split(y, task)[part][:most]]
+def raw_images(spec: DataSpec, task: str, part: PartName, most: int) -> Array:
+    """The first `most` images of a part, (N, *map size, C), as raw values, to check an exported network."""
+    rows = _rows(spec, task, part, _limit(spec))
+    return rows.take(np.arange(min(most, len(rows))))
 
 
-def split(y: Array, task: str) -> dict[Part, Array]:
-    """The indices of each part, ascending.
+def subset(y: Tensor, task: str, examples: int | float) -> Tensor:
+    """Ascending indices of so many examples, or of that share: stratified, and a larger subset holds a smaller."""
+    count = examples if isinstance(examples, int) else max(1, round(examples * len(y)))
+    if count > len(y):
+        raise ValueError(f"examples: {count:,} are asked for, the training part has {len(y):,}; ask for fewer")
+    order = splitting.ordered(y.cpu().numpy(), task)
+    return torch.from_numpy(np.sort(order[:count]))
 
-    Each class's images are put in an order that is a hash of their index; the r-th of n stands at (r + 1/2) / n, and
-    the parts are cut from all images sorted by that place: sizes are exact, and shares within one image of even.
+
+def balanced_order(y: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """`n` indices in a random order: every class equally often, and within a class every example, each within one.
+
+    Classes that get one more than others, and examples that are drawn once more, are chosen at random.
     """
-    strata = y if task == "classification" else np.zeros(len(y), np.int64)
-    keys = _mixed(np.arange(len(y), dtype=np.uint64))
-    by_class = np.lexsort((keys, strata))
-    first = np.searchsorted(strata[by_class], strata[by_class])
-    count = np.searchsorted(strata[by_class], strata[by_class], side="right") - first
-    place = np.empty(len(y))
-    place[by_class] = (np.arange(len(y)) - first + 0.5) / count
-    order, part = np.lexsort((keys, place)), -(-len(y) // PARTS)
-    cuts = {"test": order[:part], "validation": order[part : 2 * part], "train": order[2 * part :]}
-    return {name: np.sort(cuts[name]) for name in ("train", "validation", "test")}
-
-
-def _mixed(index: Array) -> Array:
-    """SplitMix64 (Steele et al. 2014): the same order on every machine and with every version of numpy."""
-    z = (index + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    labels = y.cpu()
+    found: tuple[Tensor, Tensor] = torch.unique(labels, return_counts=True)
+    counts = found[1]
+    shares = torch.full((len(counts),), n // len(counts))
+    shares[torch.randperm(len(counts), generator=generator)[: n % len(counts)]] += 1
+    drawn = []
+    by_class = torch.split(torch.argsort(labels, stable=True), counts.tolist())
+    for members, share in zip(by_class, shares.tolist(), strict=True):
+        rest = torch.randperm(len(members), generator=generator)[: share % len(members)]
+        drawn += [members.repeat(share // len(members)), members[rest]]
+    return torch.cat(drawn)[torch.randperm(n, generator=generator)]
 
 
 @lru_cache(maxsize=2)
-def _load(spec: DataSpec, task: str) -> Splits:
-    x, y = _source(spec, task)
-    statistics = _statistics(x[split(y, task)["train"]])
-    train, validation = (_part(spec, task, part, statistics) for part in ("train", "validation"))
-    return Splits(*train, *validation, statistics)
+def _load(spec: DataSpec, task: str, input: Input | None) -> Splits:  # noqa: A002
+    found, limit = catalog(spec, task), _limit(spec)
+    facts, parts = facts_of(found, task), splitting.cuts(found.given, task)
+    train, validation = (opened(found, parts[name], spec.resize or "crop", limit) for name in ("train", "validation"))
+    transform = fit(input, (train.take(rows) for rows in _chunks(train)), facts.shape)
+    prepared = []
+    for rows in (validation, train):
+        fits = rows.bytes <= limit
+        limit -= rows.bytes if fits else 0
+        prepared.append((_held if fits else _streamed)(rows, transform, task))
+    target = None if task == "classification" else _scale(train.y)
+    notes = (*facts.notes, *train.notes, *validation.notes)
+    return Splits(prepared[1], prepared[0], transform, facts, notes, target, splitting.recorded(parts))
 
 
-def _part(spec: DataSpec, task: str, part: Part, statistics: Statistics) -> tuple[Tensor, Tensor]:
-    x, y = _source(spec, task)
-    index = split(y, task)[part]
-    labels = torch.from_numpy(y[index].astype(np.int64 if task == "classification" else np.float32))
-    return standardized(x[index], statistics), labels
+def _rows(spec: DataSpec, task: str, part: PartName, limit: int) -> Rows:
+    found = catalog(spec, task)
+    return opened(found, splitting.cuts(found.given, task)[part], spec.resize or "crop", limit)
 
 
-def standardized(raw: Array, statistics: Statistics) -> Tensor:
-    """Raw (N, *map size, C) to float32 (N, C, *map size); images stay channels last in memory."""
-    mean, std = (torch.tensor(values, dtype=torch.float32) for values in (statistics.mean, statistics.std))
-    x = ((torch.from_numpy(raw.astype(np.float32)) - mean) / std).movedim(-1, 1)
-    return x if x.dim() == 4 else x.contiguous()
+def _limit(spec: DataSpec) -> int:
+    """Bytes that prepared parts may take."""
+    return int(spec.memory) if spec.memory is not None else int(SPARE * free_memory())
 
 
-def _statistics(raw: Array) -> Statistics:
-    axes = tuple(range(raw.ndim - 1))
-    mean, std = raw.mean(axes, dtype=np.float64), raw.std(axes, dtype=np.float64)
-    return Statistics(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
+def _held(rows: Rows, transform: Transform, task: str) -> Held:
+    x = torch.empty(len(rows), *rows.shape)
+    if x.dim() == 4:
+        x = x.to(memory_format=torch.channels_last)
+    for chunk in _chunks(rows):
+        x[chunk[0] : chunk[-1] + 1] = transform(_tensor(rows.take(chunk)))
+    return Held(x, _targets(rows.y, task))
 
 
-@lru_cache(maxsize=2)
-def _source(spec: DataSpec, task: str) -> tuple[Array, Array]:
-    """All raw inputs, (N, *map size, C), and labels, (N,) or (N, outputs)."""
-    facts = describe(spec, task)
-    x, y = _read_digits() if spec.source == "digits" else _read_arrays(spec)
-    if not np.isfinite(x).all() or not np.isfinite(y).all():
-        raise ValueError(f"{spec.source}: some values are not finite; remove or replace them")
-    return x.reshape(_raw_shape(facts)), y if task == "classification" else y.reshape(len(y), -1)
+def _streamed(rows: Rows, transform: Transform, task: str) -> Streamed:
+    def take(index: Tensor) -> Tensor:
+        return _tensor(rows.take(index.numpy()))
+
+    return Streamed(take, transform, _targets(rows.y, task), rows.shape, rows.workers)
 
 
-def _raw_shape(facts: DataFacts) -> tuple[int, ...]:
-    channels, *size = facts.shape
-    return (-1, *size, channels)
+def _chunks(rows: Rows) -> Iterator[Array]:
+    """All rows in order, so many at a time as have `CHUNK` bytes as float64."""
+    size = max(1, CHUNK // (8 * int(np.prod(rows.shape))))
+    return (np.arange(start, min(start + size, len(rows))) for start in range(0, len(rows), size))
 
 
-def _read_digits() -> tuple[Array, Array]:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return digits.images, digits.target
+def _tensor(raw: Array) -> Tensor:
+    readable = raw.dtype.isnative and f"{raw.dtype.kind}{raw.dtype.itemsize}" in TORCH
+    return torch.from_numpy(raw if readable else raw.astype(np.float32))
 
 
-def _read_arrays(spec: DataSpec) -> tuple[Array, Array]:
-    headers(arrays_path(spec))
-    with np.load(arrays_path(spec), allow_pickle=False) as file:
-        return file["x"], file["y"]
+def _targets(y: Array, task: str) -> Tensor:
+    return torch.from_numpy(y.astype(np.int64 if task == "classification" else np.float32))
+
+
+def _scale(y: Array) -> Scale:
+    mean, std = y.mean(0, dtype=np.float64), y.std(0, dtype=np.float64)
+    return Scale(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x

@@ -1,37 +1,57 @@
-"""Where the data comes from, and what `plan` must know of it: shape, outputs, number of images. No torch, no sklearn.
+"""Where the data comes from, and what `plan` must know of it: shape, outputs, how many examples. No torch.
 
 `digits` is scikit-learn's set of 1,797 handwritten digits of 8x8. `arrays:<file>.npz` holds `x`, channels last,
 (N, *map size, C) or (N, *map size) for one channel, of integers or floats; and `y`, (N,) labels from 0 for
 classification, (N,) or (N, outputs) numbers for regression. Without `image`, x of two axes is a set of series, of
 three gray images, of four colour images, of five colour volumes; `image: [*map size, channels]` says otherwise.
+`folder:`, `parquet:` and `hf:` hold image files; there `image: [H, W, C]` asks for a size and for gray or colour.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from searchspace.blueprint import Spec, as_tuple
+from searchspace.language.units import quantity
+from worker.sources import arrays, digits, folder, hf, parquet
+from worker.sources.catalog import Catalog, checked_parts
+from worker.sources.split import WHOLE, cuts, rule
 
-KNOWN = ("digits", "arrays:")
-PLANNED = ("hf:", "parquet:", "folder:")
-PARTS = 5
-"""One fifth of the data is the test part, one fifth the validation part."""
-LEAST_IMAGES = 5
-"""So that training, validation and test parts each have one."""
-
+PATHS = ("arrays:", "folder:", "parquet:")
+IMAGES = ("folder:", "parquet:", "hf:")
+SOURCES = "digits, arrays:<file>.npz, folder:<path>, parquet:<path> or hf:<dataset id>"
 
 Extent = Annotated[int, Field(ge=1)]
 
 
+def _bytes(value: Any) -> Any:
+    """4GB and 4G are 4_000_000_000."""
+    if value is None:
+        return None
+    number = quantity(value.strip().removesuffix("B") if isinstance(value, str) else value)
+    if number < 1:
+        raise ValueError(f"memory: {value!r} is no amount of memory; write a number of bytes, such as 4GB")
+    return int(number)
+
+
+class Columns(Spec):
+    """The columns of a parquet source that hold the images and the labels, where their types and names do not say."""
+
+    image: str | None = None
+    label: str | None = None
+
+
 class DataSpec(Spec):
     """The `data:` section. `image` is (*map size, channels); `classes` is needed only to plan without the file.
+
+    Image files of another size than `image` are fitted to it: `crop` scales the short side and cuts the middle out,
+    `pad` scales the long side and adds black, `stretch` scales both. Training and validation parts are held in memory
+    up to `memory` bytes (half of what is free), and streamed beyond; the numbers are the same.
 
     `digest` names the content of a file. It is filled in when a study is loaded, so that a study never goes on with
     other data than it began with; written in the YAML, it pins the data.
@@ -40,79 +60,149 @@ class DataSpec(Spec):
     source: str
     image: Annotated[tuple[Extent, ...], BeforeValidator(as_tuple), Field(min_length=2, max_length=4)] | None = None
     classes: Annotated[int, Field(ge=2)] | None = None
+    resize: Literal["crop", "stretch", "pad"] | None = None
+    columns: Columns | None = None
+    memory: Annotated[int | str, BeforeValidator(_bytes)] | None = None
     digest: str | None = None
 
     @field_validator("source")
     @classmethod
     def _known(cls, source: str) -> str:
-        if source == "digits" or (source.startswith("arrays:") and source != "arrays:"):
-            return source
-        if source.startswith(PLANNED):
-            raise ValueError(f"this version reads digits and arrays:<file>.npz only, not {source!r}; save it as an npz")
-        raise ValueError(f"unknown source {source!r}; write digits or arrays:<file>.npz")
+        kind, _, rest = source.partition(":")
+        if source != "digits" and (f"{kind}:" not in (*PATHS, "hf:") or not rest):
+            raise ValueError(f"unknown source {source!r}; write {SOURCES}")
+        if kind == "hf":
+            hf.checked(rest)
+        return source
+
+    @model_validator(mode="after")
+    def _fitting(self) -> DataSpec:
+        if not self.source.startswith(IMAGES):
+            if self.resize:
+                raise ValueError(f"resize: {self.source} holds no image files; remove resize")
+        elif self.image and (len(self.image) != 3 or self.image[2] not in (1, 3)):
+            raise ValueError(f"image: image files become [H, W, 1] or [H, W, 3], not {list(self.image)}; write one")
+        elif self.resize and not self.image:
+            raise ValueError("resize: it needs a size to fit images to; write image: [H, W, C] beside it")
+        if self.columns and not self.source.startswith(("parquet:", "hf:")):
+            raise ValueError(f"columns: {self.source} has none; remove columns")
+        return self
 
 
 @dataclass(frozen=True)
 class DataFacts:
     """A data set from outside: `shape` is (channels, *map size) of one example; `labels` is empty for regression.
 
-    `images` is 0 where the file is absent and `image` and `classes` stand in for it.
+    `images` are the examples of all parts; it and the parts are 0 where the source is absent and `image` and `classes`
+    stand in for it. `rule` says how the parts were made, `notes` what a person should know of the source.
     """
 
     shape: tuple[int, ...]
     outputs: int
     images: int
     labels: tuple[str, ...]
-
-    @property
-    def validation(self) -> int:
-        """Examples in the validation part: one in five, as in the test part."""
-        return -(-self.images // PARTS)
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    rule: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def describe(spec: DataSpec, task: str) -> DataFacts:
-    """The facts that a network is lowered with, from constants or from the headers inside the file."""
+    """The facts that a network is lowered with: from constants, headers and labels; no pixel is decoded."""
     if spec.source == "digits":
         return _digits(spec, task)
-    path, found = arrays_path(spec), digest(spec)
-    if spec.digest and found and spec.digest != found:
-        raise ValueError(
-            f"{path}: its content is not what it was (digest {spec.digest}, now {found}); "
-            "restore the file, or give a study of the new data another name"
-        )
-    if not path.exists() and spec.image and (spec.classes or task == "regression"):
-        return _facts(_channels_first(spec.image), spec.classes or 1, 0, task)
-    return _arrays(path, spec, task)
+    if spec.image and (spec.classes or task == "regression") and not _present(spec):
+        return _stand_in(spec, task)
+    return facts_of(catalog(spec, task), task)
+
+
+def facts_of(found: Catalog, task: str) -> DataFacts:
+    """The facts of a catalog; a ValueError where it cannot be split."""
+    parts = cuts(found.given, task)
+    checked_parts(found, parts, task)
+    sizes = {name: len(part.rows) for name, part in parts.items()}
+    total = sum(sizes.values())
+    return DataFacts(
+        found.shape,
+        found.outputs,
+        total,
+        found.labels,
+        **sizes,
+        rule=rule(found.given),
+        notes=found.notes,
+    )
+
+
+def catalog(spec: DataSpec, task: str) -> Catalog:
+    """What the source holds; a ValueError if it is not there, cannot be used, or is not what its digest says."""
+    kind, path = spec.source.partition(":")[0], source_path(spec)
+    if kind in ("digits", "folder") and task != "classification":
+        raise ValueError(f"{spec.source}: its labels are classes, but the task is {task}; write task: classification")
+    match kind:
+        case "digits":
+            _digits(spec, task)
+            return digits.catalog()
+        case "arrays":
+            _pinned(spec, arrays.digest(path))
+            return arrays.catalog(path, spec.image, spec.classes, task)
+        case "folder":
+            found = folder.catalog(path, spec.image, spec.classes)
+        case _:
+            columns = (spec.columns.image, spec.columns.label) if spec.columns else (None, None)
+            found = parquet.catalog(path, spec.image, spec.classes, columns, task)
+    _pinned(spec, found.digest)
+    return found
 
 
 def digest(spec: DataSpec) -> str | None:
-    """The content of an `arrays:` file in 16 hexadecimal digits: the checksums that its archive keeps of x and y.
-
-    None for `digits`, which never change, and for a file that is not there.
-    """
-    path = arrays_path(spec)
-    if spec.source == "digits" or not path.exists():
+    """The content of a source in 16 hexadecimal digits; None for `digits`, and for what is not there."""
+    if spec.source == "digits":
         return None
-    headers(path)
-    with zipfile.ZipFile(path) as archive:
-        return "".join(f"{archive.getinfo(f'{key}.npy').CRC:08x}" for key in ("x", "y"))
+    try:
+        path = source_path(spec)
+    except ValueError:
+        return None
+    of = {"arrays": arrays.digest, "folder": folder.digest}.get(spec.source.partition(":")[0], parquet.digest)
+    return of(path)
 
 
 def identity(data: Mapping[str, Any]) -> dict[str, Any]:
     """What tells one data set from another: its content where a digest names it, wherever the file lies."""
-    return {name: value for name, value in data.items() if name != "source" or not data.get("digest")}
+    free = {"memory", "source"} if data.get("digest") else {"memory"}
+    return {name: value for name, value in data.items() if name not in free}
 
 
-def arrays_path(spec: DataSpec) -> Path:
-    """The file of an `arrays:` source."""
-    return Path(spec.source.removeprefix("arrays:"))
+def source_path(spec: DataSpec) -> Path:
+    """The file or folder of a source; one from the hub is fetched if it is not there."""
+    kind, _, rest = spec.source.partition(":")
+    return hf.folder(rest) if kind == "hf" else Path(rest)
 
 
 def resolved(spec: DataSpec, folder: Path) -> DataSpec:
     """The same source with its path made absolute; relative ones start at `folder`, where the study's YAML lies."""
-    if spec.source == "digits":
+    kind, _, path = spec.source.partition(":")
+    if f"{kind}:" not in PATHS:
         return spec
-    return spec.model_copy(update={"source": f"arrays:{(folder / arrays_path(spec)).absolute()}"})
+    return spec.model_copy(update={"source": f"{kind}:{(folder / path).absolute()}"})
+
+
+def _present(spec: DataSpec) -> bool:
+    """Whether the source can be looked at here: it is there, and so is the library that reads it."""
+    try:
+        path = source_path(spec)
+        readable = not spec.source.startswith(("parquet:", "hf:")) or parquet.available()
+        return path.exists() and readable
+    except ValueError:
+        return False
+
+
+def _pinned(spec: DataSpec, found: str | None) -> None:
+    if spec.digest and found and spec.digest != found:
+        raise ValueError(
+            f"{spec.source.partition(':')[2]}: its content is not what it was (digest {spec.digest}, now {found}); "
+            "restore the file, or give a study of the new data another name"
+        )
 
 
 def _digits(spec: DataSpec, task: str) -> DataFacts:
@@ -120,80 +210,11 @@ def _digits(spec: DataSpec, task: str) -> DataFacts:
         raise ValueError(f"digits: its labels are classes, but the task is {task}; write task: classification")
     if spec.image not in (None, (8, 8, 1)) or spec.classes not in (None, 10):
         raise ValueError("digits: its images are [8, 8, 1] of 10 classes; remove image and classes from data")
-    return _facts((1, 8, 8), 10, 1797, task)
+    sizes = digits.PARTS
+    return DataFacts(digits.SHAPE, 10, sum(sizes), digits.LABELS, *sizes, rule([WHOLE]))
 
 
-def _facts(shape: tuple[int, ...], outputs: int, images: int, task: str) -> DataFacts:
-    labels = tuple(map(str, range(outputs))) if task == "classification" else ()
-    return DataFacts(shape, outputs, images, labels)
-
-
-def _arrays(path: Path, spec: DataSpec, task: str) -> DataFacts:
-    (x_shape, x_type), (y_shape, y_type) = headers(path)
-    if not x_shape or not y_shape or x_shape[0] != y_shape[0]:
-        raise ValueError(f"{path}: x of {x_shape} and y of {y_shape} differ in length; save one y for each x")
-    if x_shape[0] < LEAST_IMAGES:
-        raise ValueError(f"{path}: {x_shape[0]} examples cannot be split; save at least {LEAST_IMAGES}")
-    if x_type.kind not in "uif" or y_type.kind not in ("ui" if task == "classification" else "uif"):
-        cure = "integers" if task == "classification" else "numbers"
-        raise ValueError(f"{path}: x of {x_type} and y of {y_type} cannot be used; save x as numbers and y as {cure}")
-    shape = _channels_first(_image(path, x_shape, spec))
-    outputs = _classes(path, y_shape, spec) if task == "classification" else int(np.prod(y_shape[1:]))
-    return _facts(shape, outputs, x_shape[0], task)
-
-
-def headers(path: Path) -> tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]:
-    """Shape and type of x and y, without reading their values."""
-    if not path.exists():
-        raise ValueError(f"{path}: there is no such file; write the path from the study's folder, or an absolute one")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for key in ("x", "y"):
-                if f"{key}.npy" not in archive.namelist():
-                    raise ValueError(f"{path}: {key!r} is missing; save it with numpy.savez(path, x=..., y=...)")
-            return tuple(_header(archive, key) for key in ("x", "y"))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path}: this is not an npz file ({error}); save it with numpy.savez") from None
-
-
-def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with archive.open(f"{key}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = read(file)
-    return shape, kind
-
-
-def _image(path: Path, shape: tuple[int, ...], spec: DataSpec) -> tuple[int, ...]:
-    """(*map size, channels) of one example: by `image`, or by the number of axes."""
-    one = shape[1:]
-    image = spec.image or (one if len(one) in (3, 4) else (*one, 1))
-    if not 2 <= len(image) <= 4 or (one != image and (*one, 1) != image):
-        raise ValueError(f"{path}: x of {shape} holds no {list(image)}; save (N, *map size, channels)")
-    if 0 in image:
-        raise ValueError(f"{path}: x of {shape} has an empty axis; save at least one value along each")
-    return image
-
-
-def _classes(path: Path, shape: tuple[int, ...], spec: DataSpec) -> int:
-    if len(shape) != 1:
-        raise ValueError(f"{path}: y of {shape} is not one label for each example; save labels of shape (N,)")
-    with np.load(path, allow_pickle=False) as file:
-        labels = file["y"]
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0:
-        raise ValueError(f"{path}: a label is {low}; number the classes from 0")
-    if low == high:
-        raise ValueError(f"{path}: every label is {low}; classification needs two classes or more")
-    if spec.classes and high >= spec.classes:
-        raise ValueError(f"{path}: a label is {high}, but classes: {spec.classes} allows 0 to {spec.classes - 1}")
-    if not spec.classes and len(np.unique(labels)) < high + 1:
-        raise ValueError(
-            f"{path}: {len(np.unique(labels))} labels occur, but they run up to {high}; "
-            f"number the classes from 0 without gaps, or write classes: {high + 1}"
-        )
-    return spec.classes or high + 1
-
-
-def _channels_first(image: tuple[int, ...]) -> tuple[int, ...]:
-    return (image[-1], *image[:-1])
+def _stand_in(spec: DataSpec, task: str) -> DataFacts:
+    assert spec.image is not None
+    labels = tuple(map(str, range(spec.classes or 0))) if task == "classification" else ()
+    return DataFacts((spec.image[-1], *spec.image[:-1]), len(labels) or spec.classes or 1, 0, labels)

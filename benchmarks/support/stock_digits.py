@@ -163,7 +163,8 @@ def search(trials: int, parallel: int, reuse_actors: bool, began: float) -> dict
     from worker.datasource import DataSpec
 
     splits = load(DataSpec(source="digits"), "classification")
-    data = {"train": (splits.train_x, splits.train_y), "validation": (splits.validation_x, splits.validation_y)}
+    parts = {"train": splits.train, "validation": splits.validation}
+    data = {name: next(part.in_order(len(part))) for name, part in parts.items()}
     watch = Watch(trials)
     tune.Tuner(
         tune.with_resources(tune.with_parameters(train, data=data), {"cpu": 1}),

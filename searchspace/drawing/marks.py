@@ -98,8 +98,13 @@ def breadth(text: str, size: float, bold: bool = False) -> float:
 
 
 def document(network: Network, view: str, texts: tuple[str, str], size: Point, marks: Iterable[Mark]) -> str:
-    """The SVG of a view: its title and its description in words, which have ids of their own, and its marks."""
-    identity = "n" + hashlib.sha256(f"{view} {network!r}".encode()).hexdigest()[:10]
+    """The SVG of a network's view."""
+    return page(f"{view} {network!r}", texts, size, marks)
+
+
+def page(subject: str, texts: tuple[str, str], size: Point, marks: Iterable[Mark]) -> str:
+    """An SVG: its title and its description in words, which have ids of the `subject`'s own, and its marks."""
+    identity = "n" + hashlib.sha256(subject.encode()).hexdigest()[:10]
     width, height = size
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" role="img" '

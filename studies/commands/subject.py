@@ -236,4 +236,4 @@ def _of_study(path: Path, study: Study, arguments: argparse.Namespace) -> Subjec
     except Impossible as error:
         raise SpecError([Problem(error.place, error.told)], str(path)) from None
     blueprint, recipe = filled(study.space, assignment, study.spec.task)
-    return Subject(str(path), network, blueprint, None, arguments.batch or recipe.batch(study.facts.images))
+    return Subject(str(path), network, blueprint, None, arguments.batch or recipe.batch(study.facts.train))

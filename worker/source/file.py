@@ -12,7 +12,7 @@ from searchspace.core import Network
 from searchspace.cost import Layer, trace
 from worker import layers
 from worker.calls import Call, calls
-from worker.data import Statistics
+from worker.inputs import Transform
 from worker.source.blocks import blocks
 from worker.source.calltree import children
 from worker.source.emit import definition, expression, listed, literal
@@ -25,16 +25,27 @@ HEADER = '''"""{about}
 This file needs torch and safetensors only. Inputs of the network are {input}.
 """
 '''
-FOOT = '''
+PREPROCESS = '''
 def preprocess(images: Any) -> torch.Tensor:
     """Raw images, {raw}, to the network's inputs, {input}."""
     x = torch.as_tensor(images, dtype=torch.float32)
-    if tuple(x.shape[1:]) not in {accepted}:
+{checked}
+    x = (x - torch.tensor(MEAN)) / torch.tensor(STD)
+{more}    return x.movedim(-1, 1)
+'''
+FIXED = """    if tuple(x.shape[1:]) not in {accepted}:
         raise ValueError(f"expected images of shape {raw}, got {{tuple(x.shape)}}")
-    x = x.reshape(-1, {last})
-    return ((x - torch.tensor(MEAN)) / torch.tensor(STD)).movedim(-1, 1)
-
-
+    x = x.reshape(-1, {last})"""
+SLIDES = """    window, got = INPUT_SHAPE[1:], tuple(x.shape[1:-1])
+    if len(got) != len(window) or x.shape[-1] != {channels} or any(n < k for n, k in zip(got, window)):
+        raise ValueError(f"expected images of shape {raw} or larger, got {{tuple(x.shape)}}")"""
+FITTED = """    fitted = load_file(Path(__file__).with_name("preprocess.safetensors"))
+"""
+WHITENED = """    x = ((x.flatten(1) - fitted["mean_values"]) @ fitted["matrix"]).reshape(x.shape)
+"""
+PERMUTED = """    x = x.flatten(1, -2)[:, fitted["order"]].reshape(x.shape)
+"""
+LOAD = '''
 def load(weights: str | Path = "weights.safetensors") -> nn.Module:
     """The network with its trained weights, ready to be used."""
     model = build()
@@ -47,17 +58,29 @@ FILE = NETWORK | {("torch", ""), ("pathlib", "Path"), ("typing", "Any"), ("safet
 RESERVED = {"Path", "Any", "OrderedDict", "build", "load", "preprocess", "load_file", "nn", "torch", "reduce", "pad"}
 
 
-def source(network: Network, statistics: Statistics, labels: tuple[str, ...], about: str) -> str:
-    """The text of model.py. `about` is its first sentences: what the network is, what it costs."""
+def source(network: Network, transform: Transform, labels: tuple[str, ...], about: str, slides: bool = False) -> str:
+    """The text of model.py. `about` is its first sentences: what the network is, what it costs.
+
+    With `slides` the network also takes larger inputs than its own.
+    """
     definitions = _definitions(network)
     parts = [
         HEADER.format(about=_quoted(about), **_shapes(network)),
         _imports("\n".join(definitions), FILE),
-        _constants(network, statistics, labels),
+        _constants(network, transform, labels),
         *(f"\n{text}" for text in definitions),
-        FOOT.format(**_shapes(network)),
+        _preprocess(network, transform, slides),
+        LOAD,
     ]
     return "\n".join(parts)
+
+
+def _preprocess(network: Network, transform: Transform, slides: bool) -> str:
+    """The function from raw images to inputs; what is large stands in preprocess.safetensors."""
+    shapes = _shapes(network)
+    whitened, permuted = transform.matrix is not None, transform.order is not None
+    more = FITTED * (whitened or permuted) + WHITENED * whitened + PERMUTED * permuted
+    return PREPROCESS.format(**shapes, checked=(SLIDES if slides else FIXED).format(**shapes), more=more)
 
 
 def network_source(network: Network, about: str) -> str:
@@ -155,11 +178,11 @@ def _sorted(pairs: set[tuple[str, str]]) -> str:
     return "".join(whole + [f"from {module} import {names[module]}\n" for module in modules])
 
 
-def _constants(network: Network, statistics: Statistics, labels: tuple[str, ...]) -> str:
+def _constants(network: Network, transform: Transform, labels: tuple[str, ...]) -> str:
     values = {
         "INPUT_SHAPE": network.input,
-        "MEAN": statistics.mean,
-        "STD": statistics.std,
+        "MEAN": transform.mean,
+        "STD": transform.std,
         "CLASSES": labels,
     }
     return "\n".join(_tuple(f"{name} = (", value) for name, value in values.items()) + "\n"
@@ -182,4 +205,5 @@ def _shapes(network: Network) -> dict[str, str]:
         "input": f"(N, {channels}, {sizes})",
         "accepted": accepted,
         "last": f"{sizes}, {channels}",
+        "channels": str(channels),
     }

@@ -1,0 +1,64 @@
+"""The benchmarks still run: each on a few examples for a moment. What they then say means nothing, and is not read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CATALOG = sorted((ROOT / "studies/catalog").glob("*.yaml"))
+OFFLINE = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+PYTHON = sys.executable
+
+
+def ran(command: list[str], folder: Path) -> str:
+    """What it printed; an AssertionError with its complaints if it failed."""
+    environment = {key: value for key, value in os.environ.items() if key != "ARCHSTUDY_CIFAR10"} | OFFLINE
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", CATALOG, ids=lambda path: path.name)
+def test_the_catalogue_is_sound_without_its_data(path: Path, tmp_path: Path) -> None:
+    assert f"{path.stem}: a sound" in ran([PYTHON, "-m", "studies.cli", "validate", str(path)], tmp_path)
+
+
+def test_without_a_gpu_its_benchmark_says_so(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert "not measured: no GPU" in ran([PYTHON, str(ROOT / "benchmarks/gpu.py")], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (["gpu.py", "--device", "cpu", "--tiny"], ["== loop", "== recipe", "== packed", "== replicas", "hand, fused"]),
+        (["training.py", "--tiny", "--only", "8x8"], ["8x8 digits", "hand, foreach", "loader"]),
+    ],
+    ids=["gpu", "training"],
+)
+def test_benchmarks_run(script: list[str], says: list[str], tmp_path: Path) -> None:
+    told = ran([PYTHON, str(ROOT / "benchmarks" / script[0]), *script[1:]], tmp_path)
+    missing = [text for text in says if text not in told]
+    assert not missing, told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (["training.py", "--tiny", "--only", "32x32"], "32x32 synthetic pictures"),
+        (["profile_step.py", "--tiny", "--epochs", "1"], "bookkeeping"),
+        (["learning.py", "--tiny"], "not measured, no folder is given"),
+    ],
+    ids=["training", "profile_step", "learning"],
+)
+def test_long_benchmarks_run(script: list[str], says: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    if "slow" not in pytestconfig.getoption("-m"):
+        pytest.skip("a minute each: ask with `-m slow`")
+    assert says in ran([PYTHON, str(ROOT / "benchmarks" / script[0]), *script[1:]], tmp_path)

@@ -1,0 +1,255 @@
+"""The parts of a training: order, sums, stopping, split steps, and how it fails."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from worker import tasks, trainer
+from worker.job import EpochMetrics, Job, TrainingFailed
+from worker.recipe import Recipe
+from worker.recipe.spec import EarlyStopping
+from worker.training import failures, order, steps, stopping
+from worker.training.beginning import begun
+from worker.training.devices import precision_of
+from worker.training.run import Run
+from worker.training.tally import Tally
+
+CPU = torch.device("cpu")
+PLAIN = {"kind": "sgd", "lr": 0.1, "momentum": 0, "nesterov": False, "weight_decay": 0}
+STAGES: list[dict[str, Any]] = [{"block": "plain", "width": 4, "pool": {"kind": "max", "size": 2}}]
+
+
+def job(folder: Path, norm: str | None = None, **recipe: Any) -> Job:
+    stages = [stage | {"norm": norm} for stage in STAGES]
+    full = {"epochs": 2, "batch_size": 128, "schedule": {"kind": "constant"}, "optimizer": PLAIN} | recipe
+    return Job(1, {"stages": stages}, full, {"source": "digits"}, "classification", 5, str(folder))
+
+
+def made(one: Job) -> Run:
+    return begun(trainer.network_of(one), trainer.loaded(one), one, None)
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def histories(*losses: float) -> list[EpochMetrics]:
+    return [EpochMetrics(n, {"val_loss": loss, "val_accuracy": -loss}, 1.0) for n, loss in enumerate(losses, 1)]
+
+
+def test_every_example_is_seen_once_in_an_order_of_the_epochs_own(tmp_path: Path) -> None:
+    run = made(job(tmp_path))
+    first, again, second = (torch.cat(list(order.of_epoch(run, epoch))) for epoch in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert torch.equal(first.sort().values, torch.arange(len(run.splits.train)))
+    assert len(order.of_epoch(run, 1)) == run.steps == 9
+
+
+def test_a_curriculum_keeps_the_steps_and_begins_with_the_easy(tmp_path: Path) -> None:
+    run = made(job(tmp_path, curriculum={"first": 0.1, "over": 1.0, "epochs": 1}, epochs=10))
+    assert torch.equal(run.pool.sort().values, torch.arange(1077))
+    seen = [torch.cat(list(order.of_epoch(run, epoch))) for epoch in (1, 6, 10)]
+    assert [len(one) for one in seen] == [1077] * 3
+    assert [len(one.unique()) for one in seen] == [108, 593, 981]
+    assert set(seen[0].tolist()) == set(run.pool[:108].tolist())
+
+
+def test_balanced_order_and_fewer_examples(tmp_path: Path) -> None:
+    run = made(job(tmp_path, examples=101, balanced=True))
+    seen = torch.cat(list(order.of_epoch(run, 1)))
+    assert len(seen) == 101
+    assert set(seen.tolist()) <= set(run.pool.tolist())
+    counts = torch.bincount(run.splits.train.y[seen])
+    assert sorted(counts.tolist()) == [10] * 9 + [11]
+
+
+def test_a_tally_is_the_mean_over_all_examples() -> None:
+    torch.manual_seed(0)
+    task, tally = tasks.task_of("classification", ["top2"]), Tally(tasks.task_of("classification", ["top2"]), CPU)
+    outputs, targets = torch.randn(1000, 5), torch.randint(0, 5, (1000,))
+    for z, t in zip(outputs.split(7), targets.split(7), strict=True):
+        tally.add(torch.nn.functional.cross_entropy(z, t), z, t)
+    loss = torch.nn.functional.cross_entropy(outputs, targets)
+    expected = [loss.item(), *(float(measure(outputs, targets)) / 1000 for measure in task.metrics.values())]
+    assert tally.means().tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_best_epoch_and_the_end() -> None:
+    spec, recipe = EarlyStopping(patience=2, min_delta=0.1), Recipe(epochs=9, early_stopping=EarlyStopping(patience=2))
+    assert [stopping.best_epoch(spec, histories(*losses)) for losses in ([], [3], [3, 2, 1.95, 2.5], [1, 2])] == [
+        0,
+        1,
+        2,
+        1,
+    ]
+    assert stopping.best_epoch(EarlyStopping(metric="val_accuracy"), histories(3, 1, 2)) == 2
+    assert stopping.best_epoch(spec, histories(float("nan"), 2, 3)) == 2
+    assert [stopping.over(recipe, histories(*losses)) for losses in ([3, 4], [3, 4, 5], [3, 4, 2, 5])] == [
+        False,
+        True,
+        False,
+    ]
+    assert stopping.over(Recipe(epochs=2), histories(1, 1))
+    with pytest.raises(TrainingFailed, match="early_stopping: 'val_mae' is not measured; known are val_loss, val_acc"):
+        stopping.best_epoch(EarlyStopping(metric="val_mae"), histories(1))
+
+
+def test_early_stopping_keeps_the_best_epochs_weights(tmp_path: Path) -> None:
+    noisy = {"kind": "sgd", "lr": 1.5, "momentum": 0.9}
+    one = job(tmp_path, epochs=30, optimizer=noisy, early_stopping={"patience": 3, "metric": "val_accuracy"})
+    epochs = list(trainer.train(one))
+    best = (epochs[-1].measured or {})["best_epoch"]
+    assert best == len(epochs) - 3 < 27
+    assert best == max(epochs, key=lambda told: (told.metrics["val_accuracy"], -told.epoch)).epoch
+    assert trainer.validate(one)["val_accuracy"] == epochs[best - 1].metrics["val_accuracy"]
+    assert trainer.validate(one)["val_accuracy"] != epochs[-1].metrics["val_accuracy"]
+
+
+def test_an_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    one = job(tmp_path, average={"kind": "ema", "decay": 0.99}, epochs=3)
+    epochs = list(trainer.train(one))
+    assert trainer.validate(one) == {name: value for name, value in epochs[-1].metrics.items() if "val" in name}
+    plain = list(trainer.train(replace(one, recipe=one.recipe | {"average": None}, folder=str(tmp_path / "plain"))))
+    assert [told.metrics["train_loss"] for told in plain] == [told.metrics["train_loss"] for told in epochs]
+    assert plain[-1].metrics["val_loss"] != epochs[-1].metrics["val_loss"]
+
+
+def test_the_plateau_lowers_the_rate_by_the_epochs_so_far(tmp_path: Path) -> None:
+    run = made(job(tmp_path, schedule={"kind": "plateau", "patience": 1, "by": 0.5}, epochs=9))
+    run.journal.history += histories(1.0, 2.0, 2.0)
+    assert steps.rate(steps.begun(run, 4), 0) == pytest.approx(0.05)
+    run.journal.history[:] = histories(1.0, 0.5, 0.25)
+    assert steps.rate(steps.begun(run, 4), 0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5])
+def test_a_split_step_is_the_whole_step(tmp_path: Path, parts: int) -> None:
+    """In double precision, without a batch norm, whatever the parts' sizes: 1077 examples are no multiple of 2, 5."""
+    common = {"precision": "float64", "epochs": 1, "label_smoothing": 0.1, "clip": {"norm": 1.0}}
+    whole, split = (made(job(tmp_path, accumulate=k, **common)) for k in (None, parts))
+    before = weights(whole)
+    means = [steps.trained(run, 1).means() for run in (whole, split)]
+    torch.testing.assert_close(means[0], means[1], rtol=1e-12, atol=1e-12)
+    ours, theirs = weights(whole), weights(split)
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-10, atol=1e-12)
+        assert not torch.equal(value, before[name])
+    assert split.journal.notes == []
+
+
+def test_a_split_step_with_a_batch_norm_says_so(tmp_path: Path) -> None:
+    epochs = list(trainer.train(job(tmp_path, norm="batch", accumulate=4)))
+    assert (epochs[-1].measured or {})["notes"] == ["batch norms take their statistics over the 32 examples of a part"]
+
+
+def test_a_regressions_metrics_are_in_the_unit_of_the_source(tmp_path: Path) -> None:
+    """Targets around 1,000 with a deviation of 50: the loss is of standardized values, the error is not."""
+    x = np.random.default_rng(0).random((100, 6, 6))
+    np.savez(tmp_path / "set.npz", x=x, y=1000 + 200 * (x.mean((1, 2)) - 0.5) / x.mean((1, 2)).std())
+    recipe = {"metrics": ["rmse"], "optimizer": {"kind": "adamw", "lr": 0.01}, "batch_size": 8, "epochs": 1}
+    one = job(tmp_path, **recipe)
+    run = made(replace(one, data={"source": f"arrays:{tmp_path}/set.npz"}, task="regression"))
+    with torch.inference_mode():
+        for parameter in run.model.parameters():
+            parameter.zero_()
+    found = tasks.named("val", steps.evaluated(run, run.splits.validation), run.task)
+    errors = run.splits.validation.y.double() - torch.tensor(run.splits.target.mean)  # type: ignore[union-attr]
+    assert found["val_mae"] == pytest.approx(float(errors.abs().mean()), rel=1e-5)
+    assert found["val_rmse"] == pytest.approx(float(errors.square().mean().sqrt()), rel=1e-5)
+    assert found["val_mae"] > 100
+    assert 0.3 < found["val_loss"] < 3
+
+
+def test_precision() -> None:
+    assert precision_of("auto", CPU) == precision_of(None, CPU) == precision_of("float32", CPU)
+    assert precision_of("bfloat16", CPU).computed == torch.bfloat16
+    assert precision_of("float64", CPU).held == torch.float64
+    with pytest.raises(TrainingFailed, match="precision: there is no 'int8'; write float32, bfloat16, float64 or auto"):
+        precision_of("int8", CPU)
+
+
+def test_the_first_step_that_diverged_is_told() -> None:
+    losses = [torch.tensor(value) for value in (2.0, 3.0, float("inf"), float("nan"))]
+    failure = failures.diverged(losses, 7, 0.5)
+    assert (failure.kind, failure.reason) == (
+        "diverged",
+        "the training loss is inf at step 3 of epoch 7 (learning rate 0.5); lower optimizer.lr",
+    )
+
+
+def test_timeout(tmp_path: Path) -> None:
+    match = r"the time of 0.2 seconds is over at step \d+ of epoch \d+; raise timeout_seconds"
+    with pytest.raises(TrainingFailed, match=match) as failed:
+        list(trainer.train(replace(job(tmp_path, epochs=10_000), timeout_seconds=0.2)))
+    assert failed.value.kind == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 68719476736 bytes. Error code 12", 2**36),
+        ("CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a total capacity of 139.00 GiB", 3 * 2**29),
+        ("CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 15.90 GiB total capacity)", 20 * 2**20),
+        ("std::bad_alloc", None),
+    ],
+)
+def test_what_the_allocators_say(text: str, size: int | None) -> None:
+    assert failures.bytes_asked(text) == size
+    assert failures.ran_out(RuntimeError(text))
+
+
+def test_sizes_are_readable() -> None:
+    sizes = {7: "7 bytes", 1_234: "1.23 kB", 999_900_000: "1 GB", 68_719_476_736: "68.7 GB", 2 * 10**15: "2 PB"}
+    assert {size: failures.readable(size) for size in sizes} == sizes
+
+
+LIMITED = """
+import json, resource, sys
+from pathlib import Path
+from worker import trainer
+from worker.job import Job, TrainingFailed
+
+def train(name, **recipe):
+    one = json.loads(sys.argv[1])
+    job = Job(**one | {"recipe": one["recipe"] | recipe, "folder": f"{one['folder']}/{name}"})
+    try:
+        epochs = list(trainer.train(job))
+        return [told.metrics for told in epochs], epochs[-1].measured.get("notes")
+    except TrainingFailed as failed:
+        return failed.kind, failed.reason
+
+small = {"batch_size": 64, "epochs": 1}
+found = {"before": train("before", **small)}
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 50_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+found |= {"failed": train("failed"), "after": train("after", **small), "split": train("split", accumulate="auto")}
+print(json.dumps(found))
+"""
+
+
+def test_out_of_memory_is_told_and_outlived(tmp_path: Path) -> None:
+    """With a limit on its address space a process runs out for real; the next trial, or a split one, trains as ever."""
+    stages = [{"block": "plain", "width": 32, "kernel": 1, "repeat": 6, "norm": None}]
+    one = replace(job(tmp_path, batch_size="all", epochs=1), blueprint={"stages": stages})
+    command = [sys.executable, "-c", LIMITED, json.dumps(asdict(one))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    kind, reason = found["failed"]
+    assert kind == "out_of_memory"
+    assert re.fullmatch(r"memory ran out: [\d.]+ MB asked, [\d.]+ MB free; .* or set accumulate: auto", reason)
+    assert found["after"] == found["before"]
+    split, notes = found["split"]
+    assert re.fullmatch(r"at epoch 1 memory ran out: .* computed in \d+ parts of \d+ examples", notes[-1])
+    for mine, its in zip(split, trainer.train(replace(one, folder=str(tmp_path / "free"))), strict=True):
+        assert mine == pytest.approx(its.metrics, rel=1e-5)
