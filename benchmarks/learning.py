@@ -233,19 +233,18 @@ def augmented_pictures(bench: Bench) -> list[str]:
 
 
 def one_cycle(bench: Bench) -> str:
-    """Against a constant rate, at the same highest rate and at a tenth of it."""
-    network, constant = plain(16, 32, **NORM), {"kind": "constant"}
+    """Against a constant rate that is its highest: at a usual rate, and at a large one, where the gain should be."""
+    network, rates = plain(16, 32, **NORM), (0.1, 0.5)
+    schedules = {"one cycle": {"kind": "one_cycle"}, "constant": {"kind": "constant"}}
     variants = {
-        "one cycle": (network, recipe(bench, 12)),
-        "constant": (network, recipe(bench, 12, schedule=constant)),
-        "constant, lr 0.01": (network, recipe(bench, 12, lr=0.01, schedule=constant)),
+        f"{name}, lr {lr}": (network, recipe(bench, 12, lr=lr, schedule=schedule))
+        for lr in rates
+        for name, schedule in schedules.items()
     }
     found = trainings(bench, {"source": "digits"}, variants, "classification")
     metrics = ("val_accuracy", "val_loss")
-    effects = (
-        effect(found, "one cycle", other, metric) for other in ("constant", "constant, lr 0.01") for metric in metrics
-    )
-    return "\n".join([summary(found, metrics), *effects])
+    effects = [effect(found, f"one cycle, lr {lr}", f"constant, lr {lr}", m) for lr in rates for m in metrics]
+    return "\n".join([summary(found), *effects])
 
 
 def cifar(bench: Bench) -> str:

@@ -124,7 +124,8 @@ def _headline(trial: Row, evidence: Evidence) -> list[str]:
     )
     return [
         f"**accuracy {share(right / evidence.examples)}**: {right} of {evidence.examples} validation examples{views}, "
-        f"95 % interval {share(low)} to {share(high)} (Wilson: what the number of examples leaves open, for these weights)"
+        f"95 % interval {share(low)} to {share(high)} "
+        "(Wilson: what the number of examples leaves open, for these weights)"
     ]
 
 

@@ -122,6 +122,12 @@ def _training(measured: Found) -> list[str]:
     lines = [f"learning rate: {measured['lr']:.3g}, found by a range test"] if measured.get("lr_curve") else []
     if "best_epoch" in measured:
         lines.append(f"the weights are those of epoch {measured['best_epoch']}, the best on validation")
+    replicas = measured.get("replicas") or {}
+    if replicas.get("together"):
+        ratio = f", {replicas['ratio']:.1f} times as fast as alone" if replicas.get("ratio") else ""
+        lines.append(f"trained in the same steps as {replicas['replicas'] - 1} other replicates{ratio}")
+    elif replicas.get("reason"):
+        lines.append(f"trained alone: {replicas['reason']}")
     return lines
 
 

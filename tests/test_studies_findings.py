@@ -47,3 +47,12 @@ def test_speed_memory_and_training() -> None:
     ]
     assert told(energy={"joules": None, "reason": "a cpu does not tell"}) == []
     assert told(energy={"joules": 5000.0, "of": "the whole GPU"}) == ["energy: 5.00 kJ of the whole GPU"]
+
+
+def test_replicas_say_how_they_were_trained() -> None:
+    assert told(replicas={"together": True, "ratio": 1.42, "replicas": 3}) == [
+        "trained in the same steps as 2 other replicates, 1.4 times as fast as alone"
+    ]
+    assert told(replicas={"together": False, "ratio": None, "replicas": 3, "reason": "lbfgs looks at all"}) == [
+        "trained alone: lbfgs looks at all"
+    ]

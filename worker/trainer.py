@@ -107,7 +107,8 @@ def train_network(network: Network, splits: Splits, job: Job) -> Iterator[EpochM
         history.append(one_epoch_that_fits(run, len(history) + 1))
         if stopping.over(run.recipe, history):
             seconds = [told.train_seconds for told in history[first:]]
-            history[-1] = replace(history[-1], measured=ended(run) | measured(run, run.asked, seconds, meter))
+            plain_run = replace(run, forward=run.model)  # not compiled for the shapes of what is measured once
+            history[-1] = replace(history[-1], measured=ended(run) | measured(plain_run, run.asked, seconds, meter))
             keeper.finish(run)
         else:
             keeper.keep(run, at_once=run.journal.parts != parts)
