@@ -11,6 +11,14 @@ effect is the mean of the differences between two trainings that share a seed. `
     one_cycle     against a constant rate (Smith & Topin 2018)
     cifar         CIFAR-10 for so many minutes with a network under 6 million MACs, the curve
 
+Measured 2026-11-21, five seeds, 2 cores of an AMD EPYC, torch 2.13.0 (CPU); the mean and the interval's half-width:
+
+    digits        .9911 ± .0066 with 16,794 parameters; logistic .950, mlp .972, hog_svm .944
+    series        .850 ± .004 with 2,427 parameters; logistic .859, mlp .833
+    regression    2.4 ± 0.2 degrees; ridge 5.6, mlp 4.7, the mean angle 29.6
+    batch_norm    .981 with and .147 without at rate 0.1: +.83 ± .10; +.44 ± .45 at 0.01
+    one_cycle     -.001 ± .010 at rate 0.1; +.018 ± .028 at 0.5: five seeds of the digits do not resolve it
+
 CIFAR-10 is read from `--cifar` or $ARCHSTUDY_CIFAR10, a folder with its parquet files; without, its parts say so.
 """
 

@@ -24,7 +24,18 @@ def made(call: Call) -> nn.Module:
     options = {key: made(value) if isinstance(value, Call) else value for key, value in call.options.items()}
     home: Any = nn if call.name.startswith("nn.") else layers
     result: nn.Module = getattr(home, call.name.removeprefix("nn."))(*arguments, **options)
+    if isinstance(result, nn.GroupNorm):
+        result.register_forward_pre_hook(_in_plain_order)
     return result
+
+
+def _in_plain_order(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The data itself under a group norm is laid out contiguously: torch 2.13 on a CPU ends the process otherwise.
+
+    That is the backward pass of a group norm over a channels-last input that needs no gradient.
+    """
+    (x,) = inputs
+    return (x.contiguous(),) if torch.is_grad_enabled() and not x.requires_grad else inputs
 
 
 def generator(seed: int, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:
