@@ -68,7 +68,7 @@ class _Bridge:
         if "epoch" in told:
             measured = json.loads(told["measured"]) if "measured" in told else None
             metrics, seconds = _under("metrics", told), told["train_seconds"]
-            epoch = EpochMetrics(told["epoch"], metrics, seconds, told["trial"], measured)
+            epoch = EpochMetrics(told["epoch"], metrics, seconds, told.get("trial"), measured)
             place = {name: told[name] for name in ("host", "pid", "device")} if "device" in told else None
             going = self.conductor.report(job, epoch, place)
             return TrialScheduler.CONTINUE if going else TrialScheduler.STOP

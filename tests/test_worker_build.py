@@ -179,7 +179,12 @@ def test_modules_are_as_counted(name: str) -> None:
 
 def written(one: Network) -> tuple[str, dict[str, Any]]:
     channels = one.input[0]
-    text = source(one, Transform("standardized", (0.5,) * channels, (2.0,) * channels), ("cat", "dog's"), "A network.\n\nIts costs.")
+    text = source(
+        one,
+        Transform("standardized", (0.5,) * channels, (2.0,) * channels),
+        ("cat", "dog's"),
+        "A network.\n\nIts costs.",
+    )
     names: dict[str, Any] = {"__name__": "model"}
     exec(text, names)
     return text, names

@@ -23,10 +23,11 @@ Evaluator = Callable[[Job], dict[str, float]]
 class Trial(tune.Trainable):
     """`config` is {"job": the fields of a Job} and, instead of ours, the dotted names of a "trainer" and "evaluator".
 
-    Each step is one epoch: {"epoch", "metrics", "train_seconds", "trial", "measured" (JSON text)}, or the end of one
-    replicate of several: {"lost" (its trial), "kind", "reason"}. The last result has "done" and one of "finished",
-    "test_metrics" (mode "test"), or "failure" with "reason" (and "traceback", if nobody foresaw it). The first result
-    of a job adds "host", "pid" and "device". Checkpoints are the trainer's own; Tune's are off.
+    Each step is one epoch: {"epoch", "metrics", "train_seconds"} with "trial" where a job has several and "measured"
+    (JSON text) at the end, or the end of one of several: {"lost" (its trial), "kind", "reason"}. The last result has
+    "done" and one of "finished", "test_metrics" (mode "test"), or "failure" with "reason" (and "traceback", if nobody
+    foresaw it). The first result of a job adds "host", "pid" and "device". Checkpoints are the trainer's own; Tune's
+    are off.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -76,7 +77,8 @@ class Trial(tune.Trainable):
             return {"finished": True, "done": True}
         if isinstance(row, Lost):
             return {"lost": row.trial, "kind": row.kind, "reason": row.reason}
-        told = {"epoch": row.epoch, "metrics": row.metrics, "train_seconds": row.train_seconds, "trial": row.trial}
+        told = {"epoch": row.epoch, "metrics": row.metrics, "train_seconds": row.train_seconds}
+        told |= {"trial": row.trial} if row.trial is not None else {}
         return told | ({"measured": json.dumps(row.measured)} if row.measured is not None else {})
 
     def _tested(self) -> dict[str, Any]:

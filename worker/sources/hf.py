@@ -27,9 +27,24 @@ def checked(identifier: str) -> str:
     return identifier
 
 
-@lru_cache(maxsize=8)
 def folder(identifier: str) -> Path:
     """The folder of the set's parquet files on this machine, fetched if it is not there yet."""
+    found = _folder(identifier)
+    if isinstance(found, ValueError):
+        raise ValueError(str(found))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _folder(identifier: str) -> Path | ValueError:
+    """The same, asked once in a process: a hub that does not answer is waited for one time."""
+    try:
+        return _found(identifier)
+    except ValueError as error:
+        return error
+
+
+def _found(identifier: str) -> Path:
     known = memo.recall(f"hf:{identifier}").get("")
     if known and Path(known[2]).is_dir():
         return Path(known[2])
