@@ -552,8 +552,8 @@ def test_paths_start_at_the_file(tmp_path: Path) -> None:
 
 
 def test_first_filters_lie_beside_the_file_too(tmp_path: Path) -> None:
-    first = "recipe:\n  initial: {first: {kind: file, path: filters/w.npz}}\n"
-    study = sound(tmp_path, but(("recipe:\n", first)))
+    first = "recipe: {initial: {first: {kind: file, path: filters/w.npz}}, epochs"
+    study = sound(tmp_path, but(("recipe: {epochs", first)))
     assert study.spec.recipe["initial"]["first"]["path"] == f"{tmp_path}/filters/w.npz"
 
 

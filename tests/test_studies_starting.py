@@ -8,6 +8,7 @@ import pytest
 from searchspace.language import yamlio
 from studies.cli import CONFLICT, DONE, FAILED, main
 from studies.load import load
+from worker.datasource import SOURCES
 
 
 @pytest.mark.parametrize("kind", ["design", "search"])
@@ -43,10 +44,10 @@ def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     {
-        "nope": "unknown source 'nope'; write digits or arrays:<file>.npz",
-        "arrays:": "unknown source 'arrays:'; write digits or arrays:<file>.npz",
-        "": "unknown source ''; write digits or arrays:<file>.npz",
-        "hf:mnist": "this version reads digits and arrays:<file>.npz only, not 'hf:mnist'; save it as an npz",
+        "nope": f"unknown source 'nope'; write {SOURCES}",
+        "arrays:": f"unknown source 'arrays:'; write {SOURCES}",
+        "": f"unknown source ''; write {SOURCES}",
+        "hf:a b": "hf:a b names no data set; write hf:owner/name, or hf:owner/name/configuration",
     }.items(),
 )
 def test_data_that_nothing_reads(data: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from searchspace.core import Network, Shape
 from searchspace.lower import lower
 from searchspace.zoo import files, networks
 from worker import build
-from worker.data import Statistics
+from worker.inputs import Transform
 from worker.source import source
 from worker.training.initial import initialize
 from worker.weights import carried, features, mapping
@@ -28,6 +28,8 @@ BY_SHAPES = ("vgg11", "vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "vgg19_bn")
 """More of the same layers as vgg16 or vgg11_bn, at a second and a gigabyte each."""
 GOLDENS = [path.stem for path in sorted(FOLDER.glob("*.json")) if path.stem != "shufflenet_v2_x1_0"]
 WITH_LOGITS = [name for name in GOLDENS if name not in (*BY_SHAPES, "fcn_resnet50")]
+
+PLAIN = Transform("standardized", (0.0,) * 3, (1.0,) * 3)
 
 CONV: dict[str, Shape] = {"conv1.weight": (4, 3, 3, 3)}
 BATCH: dict[str, Shape] = {f"bn1.{leaf}": (4,) for leaf in NORM[:4]}
@@ -222,7 +224,8 @@ def test_every_layer_and_block_can_be_tapped_in_ours_and_in_the_plain_source(nam
     ours = build.module(network(name))
     initialize(ours, 0)
     namespace: dict[str, Any] = {}
-    exec(source(network(name), Statistics((0.0,) * 3, (1.0,) * 3), ("cat", "dog"), "A network."), namespace)
+    text = source(network(name), PLAIN, ("cat", "dog"), "A network.")
+    exec(text, namespace)
     plain = namespace["build"]()
     plain.load_state_dict(ours.state_dict())
     names = [layer for layer, _ in ours.named_modules()]

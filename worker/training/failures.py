@@ -21,6 +21,7 @@ TEXTS = (
     "not enough memory",
     "CUDA out of memory",
     "could not create a memory object",
+    "could not create a primitive",
     "std::bad_alloc",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
