@@ -110,6 +110,7 @@ def _memory(asked: Subject, held: Memory) -> Row:
     return {
         "batch": asked.batch or BATCH,
         "train_bytes": held.train_bytes,
+        "train_peak": held.train_peak,
         "infer_bytes": memory(asked.network, 1).infer_bytes,
         "weights": held.weights,
         "gradients": held.gradients,
@@ -175,7 +176,7 @@ def _head(asked: Subject) -> list[str]:
 def totals(asked: Subject, total: Cost) -> list[str]:
     """A network's costs in words."""
     batch = asked.batch or BATCH
-    train, infer = memory(asked.network, batch).train_bytes, memory(asked.network, 1).infer_bytes
+    train, infer = memory(asked.network, batch).train_peak, memory(asked.network, 1).infer_bytes
     stride, padding = f"{float(total.stride):g}", f"{float(total.padding):g}"
     return [
         f"{total.params:,} params, {total.macs:,} MACs ({human(total.train_macs)} in a training step), "
