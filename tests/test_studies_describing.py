@@ -79,7 +79,7 @@ def test_the_parts_of_the_text(run: Run) -> None:
     ends = {name: header.index(name) + len(name) for name in ("params", "MACs")}
     assert (row[: ends["params"]][-4:], row[: ends["MACs"]][-7:]) == (" 156", "117,600")
     assert any(line.startswith("61,706 params, 416,520 MACs (1.13 M in a training step)") for line in lines)
-    assert any(line.startswith("memory about 284 kB for one example, 1.91 MB to train on 32 ") for line in lines)
+    assert any(line.startswith("memory about 284 kB for one example, 2.68 MB to train on 32 ") for line in lines)
     assert "Advice (`silence: [kind]` in the blueprint turns a kind off):" in lines
 
 
