@@ -80,6 +80,17 @@ def store(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch computes in this thread alone, so that its sums have one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """A Ray of two CPUs in this process, whose workers can import the modules of this folder by their bare names."""

@@ -1,7 +1,6 @@
 """First weights: the spread of each rule, right angles, identities, branches that begin silent, first filters."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,7 @@ from worker import build, layers
 from worker.recipe.initial import FirstFilters, Initial
 from worker.training.initial import first_convolution, initialize, residual_ends
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def conv(out: int, *kernel: int, stride: int = 1, **more: Any) -> Conv:

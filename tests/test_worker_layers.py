@@ -139,12 +139,7 @@ def every_case() -> Iterator[Any]:
 every = pytest.mark.parametrize(("node", "shape"), [*every_case()])
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def network(node: Node, shape: Shape) -> Network:

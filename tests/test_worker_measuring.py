@@ -1,7 +1,6 @@
 """Confusion, shifts, norms and dead units of networks whose numbers can be worked out by hand."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -18,12 +17,7 @@ CPU = torch.device("cpu")
 CLASSES = 4
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def images(n: int = 300, size: int = 6) -> Held:

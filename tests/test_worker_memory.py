@@ -44,12 +44,7 @@ SPECS = {
 """As a recipe has them, all with decay where that is their own."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def forward(model: nn.Module, shape: Shape) -> tuple[Tensor, int]:

@@ -26,12 +26,7 @@ WORDS = sorted(FIELDS)
 EACH = 4  # random stages of every word
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def of_word(word: str) -> Iterator[Network]:
