@@ -48,7 +48,7 @@ def _classes(classes: Found, labels: Sequence[str]) -> list[str]:
     def label(number: int) -> str:
         return labels[number] if number < len(labels) else str(number)
 
-    least = ", ".join(f"{label(number)} {100 * value:.1f} %" for value, number in sorted(accuracy)[:FEW])
+    least = ", ".join(f"{label(number)} ({100 * value:.1f} %)" for value, number in sorted(accuracy)[:FEW])
     lines = [f"least accurate of {len(accuracy)} classes: {least}"]
     wrong = classes.get("confused") or confused(classes.get("confusion") or [])
     if wrong:

@@ -342,3 +342,15 @@ def test_a_broken_study_in_json(home: Path, capsys: pytest.CaptureFixture[str]) 
     problem = {"where": "search.samplr", "line": line, "column": 3, "message": message}
     assert json.loads(out) == {"file": "s.yaml", "valid": False, "problems": [problem]}
     assert (code, err) == (INVALID, f"s.yaml:{line}:3: search.samplr: {message}\n")
+
+
+def test_absent_data_can_be_planned_with_and_not_run_with(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run without it would store a study of unknown data."""
+    text = (EXAMPLES / "search-digits.yaml").read_text()
+    absent = "{source: 'folder:nowhere', image: [8, 8, 1], classes: 10}"
+    Path("s.yaml").write_text(text.replace("{source: digits}", absent))
+    assert main(["plan", "s.yaml"]) == DONE
+    assert "an unknown number of examples of 1x8x8" in capsys.readouterr().out
+    assert main(["run", "s.yaml", "--inline"]) == FAILED
+    assert f"{home}/nowhere: there is no such folder" in capsys.readouterr().err
+    assert not (home / "archstudy.db").exists()

@@ -24,7 +24,7 @@ def test_the_fit_stands_beside_validation() -> None:
 def test_classes_and_mistakes_by_name() -> None:
     classes = {"class_accuracy": [0.9, 0.5, None], "confusion": [[9, 1, 0], [4, 5, 1], [0, 0, 0]], "examples": 20}
     assert told(classes=classes) == [
-        "least accurate of 2 classes: dog 50.0 %, cat 90.0 %",
+        "least accurate of 2 classes: dog (50.0 %), cat (90.0 %)",
         "most often taken: dog for cat (4), cat for dog (1), dog for owl (1)",
     ]
     assert confused([[3, 0], [0, 3]]) == []

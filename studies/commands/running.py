@@ -20,6 +20,7 @@ from studies.progress import shown, silent
 from studies.run import Driver, Ended
 from studies.run import run as run_study
 from studies.store import query
+from worker.datasource import catalog
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 def run_file(file: Path, inline: bool = False, quiet: bool = False) -> Ended:
     """Load, connect, drive."""
     study = load(file)
+    if not study.facts.images:
+        catalog(study.spec.data, study.spec.task)  # which says why it is not here: planning can do without, running not
     url = store.url()
     engine = store.connect(url)
     try:
