@@ -335,7 +335,7 @@ def parts(rows: Sequence[Row], names: Sequence[str], title: str) -> Chart:
     styles = [PARTS[name.partition("_")[0]] for name in names]
     palette = alt.Scale(domain=list(names), range=[color for color, _ in styles])
     dashes = alt.Scale(domain=list(names), range=[dash for _, dash in styles])
-    legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolSize=300)
+    legend = alt.Legend(orient="top", title=None, symbolType="stroke", symbolSize=300, columns=2)
     tooltip = [alt.Tooltip("name:N", title="metric"), alt.Tooltip("epoch:Q"), alt.Tooltip("text:N", title="value")]
     base = _chart(values).encode(
         x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False)),
@@ -343,4 +343,4 @@ def parts(rows: Sequence[Row], names: Sequence[str], title: str) -> Chart:
         color=alt.Color("name:N", scale=palette, legend=legend),
     )
     line = base.mark_line(strokeWidth=2.5).encode(strokeDash=alt.StrokeDash("name:N", scale=dashes, legend=legend))
-    return alt.layer(line, base.mark_point(filled=True, size=36).encode(tooltip=tooltip)).properties(height=250)
+    return alt.layer(line, base.mark_point(filled=True, size=36).encode(tooltip=tooltip)).properties(height=290)

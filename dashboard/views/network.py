@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts, data
+from dashboard import charts, data, inside
 from dashboard.parts import chart, chosen_study, header, link, living, page, tiles
 from dashboard.words import duration, literal, shown
 from searchspace.blueprint import Blueprint
@@ -123,10 +123,24 @@ def _findings(study: Row, trial: Row) -> None:
         return
     st.subheader("Measured at its end", anchor=False)
     st.markdown("\n".join(f"* {literal(line)}" for line in told))
-    matrix = ((trial["measured"] or {}).get("classes") or {}).get("confusion")
+    _inside(trial["measured"])
+    matrix = (trial["measured"].get("classes") or {}).get("confusion")
     if matrix:
         names = labels(study) or [str(number) for number in range(len(matrix))]
         _picture(confusion(matrix, names), "confusion matrix of the validation part")
+
+
+def _inside(measured: Row) -> None:
+    """The range test of its rate, and what was watched while it learned."""
+    if measured.get("lr_curve"):
+        st.markdown("**Range test of the learning rate**")
+        chart(inside.rates(measured["lr_curve"], measured["lr"]), "the loss over the learning rate, in the range test")
+    if not measured.get("watched"):
+        return
+    for column, (name, told) in zip(st.columns(len(inside.LAYER_SERIES)), inside.LAYER_SERIES.items(), strict=True):
+        with column:
+            st.markdown(f"**{told.capitalize()}**")
+            chart(inside.by_layer(measured["watched"], name), f"{told}, by layer and epoch")
 
 
 def labels(study: Row) -> Sequence[str]:
