@@ -9,7 +9,7 @@ own copies of a convolution's weights; benchmarks/memory.py compares.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
@@ -62,7 +62,8 @@ class Memory:
     `saved_activations`. `inference_peak` is the largest sum of maps alive at one time: a layer's input and output, and
     what another branch or a merge still waits for. `backward_peak` is the most that the backward pass has at one time:
     what is kept and not used yet, the gradients of the maps at hand, and those of weights that are known so far.
-    `working` is what a step of the optimizer needs besides.
+    `working` is what a step of the optimizer needs besides. `waiting` is what lies beside each of several parts of a
+    step: the gradients of those before it, and the inputs of the others.
     """
 
     weights: int
@@ -75,6 +76,7 @@ class Memory:
     rows: tuple[Row, ...]
     backward_peak: int
     working: int
+    waiting: int = 0
 
     @property
     def train_bytes(self) -> int:
@@ -85,7 +87,7 @@ class Memory:
     def train_peak(self) -> int:
         """The most that a training step holds: in its backward pass, or in the optimizer, when maps are gone again."""
         held = self.weights + self.buffers + self.optimizer_state
-        return held + max(self.backward_peak, self.gradients + self.working)
+        return held + max(self.backward_peak + self.waiting, self.gradients + self.working)
 
     @property
     def infer_bytes(self) -> int:
@@ -93,9 +95,14 @@ class Memory:
         return self.weights + self.buffers + self.inference_peak
 
 
-def memory(network: Network, batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4) -> Memory:
-    """The memory for batches of `batch` examples with numbers of `value_bytes`."""
-    return of_trace(network, trace(network), batch, optimizer, value_bytes)
+def memory(
+    network: Network, batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4, parts: int = 1
+) -> Memory:
+    """The memory for batches of `batch` examples with numbers of `value_bytes`, each computed in so many parts."""
+    size = -(-batch // parts)
+    found = of_trace(network, trace(network), size, optimizer, value_bytes)
+    rest = value_bytes * prod(network.input) * (batch - size)
+    return found if parts == 1 else replace(found, waiting=found.gradients + rest)
 
 
 def of_trace(

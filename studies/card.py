@@ -16,6 +16,7 @@ from searchspace.language.yamldump import dump
 from studies import screens
 from studies.candidate import Study
 from studies.statistics import estimate
+from worker.datasource import IMAGES
 
 if TYPE_CHECKING:
     from worker.bundle import Evidence
@@ -54,7 +55,7 @@ def card(study: Study, row: Row, trial: Row, origin: Origin, evidence: Evidence)
         ["## Results", "", *(f"* {line.strip()}" for line in _results(row, trial, origin, evidence))],
         *_by_class(study, evidence),
         ["## Cost for one input", "", *_costs(trial), *_speed(trial)],
-        ["## Data", "", *_data(study)],
+        ["## Data", "", *_data(study, trial)],
         ["## Use", "", *_use(study, evidence)],
         ["## Intended use and limits", "", *_limits(study, evidence)],
         [
@@ -80,6 +81,11 @@ def _what(study: Study, trial: Row) -> str:
 # --- how well it does -------------------------------------------------------------------------------------------------
 
 
+def _cell(text: str) -> str:
+    """A label as a table of Markdown shows it: no column ends and no tag begins in it."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
 def share(value: float, digits: int = 2) -> str:
     """A share in percent."""
     return f"{100 * value:.{digits}f} %"
@@ -95,7 +101,7 @@ def wilson(right: int, seen: int) -> tuple[float, float]:
 
 def _results(row: Row, trial: Row, origin: Origin, evidence: Evidence) -> list[str]:
     told = row["conclusion"] or {}
-    own = [f"{name}: {screens.metric(value, name)} (these weights)" for name, value in sorted(trial["metrics"].items())]
+    own = [f"{name}: {screens.metric(value, name)} ({_when(name)})" for name, value in sorted(trial["metrics"].items())]
     test = [
         f"{name}: {screens.metric(value, name)} (these weights)"
         for name, value in (trial["test_metrics"] or {}).items()
@@ -109,6 +115,11 @@ def _results(row: Row, trial: Row, origin: Origin, evidence: Evidence) -> list[s
         *test,
         *won,
     ]
+
+
+def _when(name: str) -> str:
+    """What `train_` measures is the mean over an epoch's steps, each before it changed the weights."""
+    return "while training, over the epoch's steps" if name.startswith("train_") else "these weights"
 
 
 def _headline(trial: Row, evidence: Evidence) -> list[str]:
@@ -136,7 +147,8 @@ def _over_seeds(row: Row, mates: Sequence[Row]) -> list[str]:
         return []
     told = estimate(values)
     mean = screens.interval(told.mean, told.half_width, row["metric"], told.n)
-    return [f"{row['metric']} over {told.n} seeds: {mean} (95 %, Student: what another training run would give)"]
+    means = "95 %, Student: what another training run would give" if told.half_width else "which tells no spread"
+    return [f"{row['metric']} over {told.n} seeds: {mean} ({means})"]
 
 
 def _selected(row: Row, among: int) -> list[str]:
@@ -169,9 +181,9 @@ def _class(n: int, counts: Sequence[Sequence[int]], labels: Sequence[str]) -> st
     """A class's recall, its precision, and its most frequent confusion."""
     seen, said, right = sum(counts[n]), sum(row[n] for row in counts), counts[n][n]
     others = [(count, -j) for j, count in enumerate(counts[n]) if j != n and count]
-    worst = f"{labels[-max(others)[1]]} ({max(others)[0]})" if others else ""
+    worst = f"{_cell(labels[-max(others)[1]])} ({max(others)[0]})" if others else ""
     found, precise = (share(right / total, 1) if total else "-" for total in (seen, said))
-    return f"| {labels[n]} | {seen} | {found} | {precise} | {worst} |"
+    return f"| {_cell(labels[n])} | {seen} | {found} | {precise} | {worst} |"
 
 
 # --- what it costs and needs ------------------------------------------------------------------------------------------
@@ -179,7 +191,7 @@ def _class(n: int, counts: Sequence[Sequence[int]], labels: Sequence[str]) -> st
 
 def _costs(trial: Row) -> list[str]:
     return [f"* {name}: {trial[name]:,}" for name in ("params", "macs", "activations")] + [
-        f"* receptive field: {trial['costs']['field']} pixels",
+        f"* receptive field: {trial['costs']['field']} positions of the input",
     ]
 
 
@@ -197,10 +209,11 @@ def _median(value: Any) -> float:
     return float(value["median"] if isinstance(value, Mapping) else value)
 
 
-def _data(study: Study) -> list[str]:
+def _data(study: Study, trial: Row) -> list[str]:
     facts, spec = study.facts, study.spec.data
     shape = "x".join(map(str, facts.shape))
     digest = f", digest `{spec.digest}`" if spec.digest else ""
+    sized = spec.image and spec.source.startswith(IMAGES)
     rule = (
         getattr(facts, "rule", "") or "a fifth is the test split and a fifth the validation split, stratified by class"
     )
@@ -208,6 +221,8 @@ def _data(study: Study) -> list[str]:
         f"* source: `{spec.source}`, {facts.images} examples of {shape} (channels x map){digest}",
         f"* {facts.outputs} outputs: {', '.join(facts.labels[:MOST]) or 'numbers'}",
         f"* split: {rule}",
+        *([f"* images of another size were fitted by `{spec.resize or 'crop'}`"] if sized else []),
+        *(f"* {note}" for note in (trial.get("measured") or {}).get("notes") or facts.notes),
         "* how raw values become inputs stands in `preprocess.json`, fitted on the training part alone",
     ]
 

@@ -75,6 +75,8 @@ def export(engine: Engine, row: Row, wanted: Wanted, out: Path, files: Path) -> 
         folder, evidence = bundle.write(out.absolute(), parts)
     except TrainingFailed as error:
         raise ValueError(f"trial {trial['number']} of {row['name']!r}: {error.reason}") from None
+    except OSError as error:
+        raise ValueError(f"--out {out}: {error.strerror or error}; free space, or choose another folder") from None
     return {
         "folder": str(folder),
         "study": row["name"],

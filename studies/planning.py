@@ -25,6 +25,7 @@ def plan(study: Study) -> dict[str, Any]:
             "input": list(study.facts.shape),
             "outputs": study.facts.outputs,
             "images": study.facts.images,
+            "notes": list(study.facts.notes),
         },
         "objective": study.spec.objective.target,
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from searchspace.language.problems import Problem
 from worker import metrics
 from worker.datasource import DataFacts
-from worker.recipe import Recipe, augmentation, loss_name, metrics_of, stopping_metric
+from worker.recipe import Recipe, augmentation, check_balance, loss_name, metrics_of, stopping_metric
 
 
 def recipe_problems(recipe: Recipe, task: str, facts: DataFacts | None = None) -> list[Problem]:
@@ -25,6 +25,7 @@ def recipe_problems(recipe: Recipe, task: str, facts: DataFacts | None = None) -
 
 def _checks(recipe: Recipe, task: str, facts: DataFacts | None) -> Iterator[Callable[[], object]]:
     yield lambda: loss_name(recipe, task)
+    yield lambda: check_balance(recipe, task)
     yield lambda: metrics_of(recipe, task)
     yield lambda: stopping_metric(recipe, task)
     if facts is None:

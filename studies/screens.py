@@ -62,6 +62,7 @@ def plan(study: Study, facts: Row) -> list[str]:
     lines = [f"{facts['name']}: {facts['about']}".rstrip(": "), ""]
     images = f"{data['images']:,}" if data["images"] else "an unknown number of"
     lines.append(f"data: {data['source']}, {images} examples of {shape}, {data['outputs']} outputs")
+    lines += [f"note: {note}" for note in data["notes"]]
     lines += _design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts)
     return lines + advice(facts["advice"])
 

@@ -7,7 +7,7 @@ import pytest
 from imagesets import encoded, folder, parquet, picture
 
 from searchspace.language.problems import SpecError
-from studies import store
+from studies import planning, screens, store
 from studies.errors import Conflict
 from studies.fingerprint import fingerprint
 from studies.load import from_tree, load
@@ -45,6 +45,14 @@ def test_changed_data_are_another_study(tmp_path: Path) -> None:
     engine.dispose()
     with pytest.raises(ValueError, match=r"its content is not what it was .*; restore the file"):
         from_tree(first.tree, first.text)
+
+
+def test_a_plan_tells_what_is_left_out(tmp_path: Path) -> None:
+    (folder(tmp_path / "set") / "dog" / "list.txt").write_text("a list")
+    (tmp_path / "mine.yaml").write_text(TEXT.replace("arrays:mine.npz", "folder:set"))
+    study = load(tmp_path / "mine.yaml")
+    (told,) = [line for line in screens.plan(study, planning.plan(study)) if line.startswith("note: ")]
+    assert told == "note: 1 files are no images by their names and left out, the first is dog/list.txt"
 
 
 def test_a_study_moves_with_its_data(tmp_path: Path) -> None:

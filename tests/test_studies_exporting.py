@@ -162,6 +162,7 @@ def test_the_card_tells_what_was_found(exported: dict[str, Any], home: Path) -> 
         "| class | examples | found | right when said | most often taken for |",
         "![what is taken for what](confusion.svg)",
         f"* params: {exported['params']:,}",
+        "% (while training, over the epoch's steps)",
         "python predict.py image.png --onnx",
         "`model.onnx` is of opset 20",
         "It always answers with one of its 10 classes",
@@ -225,6 +226,24 @@ def test_intervals_of_shares() -> None:
     assert card.wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert card.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
     assert card.wilson(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+
+
+def test_a_folder_that_cannot_be_written(engine: Engine, row: dict[str, Any], home: Path) -> None:
+    out, files = home / "study.yaml" / "here", home / "nothing"
+    with pytest.raises(ValueError, match=r"--out .*here: File exists; free space, or choose another folder"):
+        exporting.export(engine, row, Wanted(best=True), out, files)
+
+
+def test_seeds_that_agree_tell_no_spread() -> None:
+    agreed, spread = (
+        card._over_seeds({"metric": "val_accuracy"}, [{"value": one} for one in (1.0, other)]) for other in (1.0, 0.9)
+    )
+    assert agreed == ["val_accuracy over 2 seeds: 100.00 % (all 2 seeds agree) (which tells no spread)"]
+    assert "(95 %, Student: " in spread[0]
+
+
+def test_a_label_stays_in_its_cell() -> None:
+    assert card._class(0, [[1, 2], [0, 0]], ["a|b", "<c>"]) == r"| a\|b | 3 | 33.3 % | 100.0 % | &lt;c> (2) |"
 
 
 def test_a_sliding_network_says_how_its_map_compares() -> None:

@@ -1,6 +1,7 @@
 """The bundle: complete, checked in all its forms, usable without us, and never written over what is not ours."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def test_a_bundle_is_whole_and_right(made: tuple[Path, bundle.Evidence], parts: 
     assert {path.name for path in target.iterdir()} == ALL
     assert [path.name for path in target.parent.iterdir()] == ["mine"]
     assert (target / "card.md").read_text() == "# Card\n"
+    assert len({path.stat().st_mode for path in target.iterdir()}) == 1
     assert load_file(target / "weights.safetensors").keys() == trainer.finished(parts.job).model.state_dict().keys()
     assert bundle.read(target)["CLASSES"] == tuple("0123456789")
     assert evidence.examples == sum(map(sum, evidence.confusion)) == 360
@@ -131,16 +133,38 @@ def test_predictions_of_image_files(made: tuple[Path, bundle.Evidence], tmp_path
 
 
 def test_what_cannot_be_read_is_one_sentence(made: tuple[Path, bundle.Evidence], tmp_path: Path) -> None:
+    """And the files beside it are told all the same."""
     (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / "floats.tif")
     np.save(tmp_path / "large.npy", np.zeros((9, 9)))
-    for name, sentence in {
-        "broken.png": "this is no image that can be read",
-        "large.npy": "an array of (9, 9) is no example; save (N, 8, 8, 1)",
-        "missing.npy": "No such file",
-    }.items():
-        told = predicted(made[0], tmp_path / name, without=WITHOUT_TORCH, fails=True)
-        assert sentence in told
-        assert len(told.strip().splitlines()) == 1
+    np.save(tmp_path / "none.npy", np.zeros((0, 8, 8)))
+    np.save(tmp_path / "texts.npy", np.full((8, 8), "a"))
+    np.savez(tmp_path / "archive.npz", x=np.zeros((8, 8)))
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "right.png")
+    sentences = {
+        "broken.png": "this is no image that can be read (cannot identify); give a PNG",
+        "floats.tif": "this is no image that can be read (an image of floats has no agreed range)",
+        "broken.npy": "this is no .npy file of numbers (",
+        "archive.npy": "this is no .npy file of numbers (",
+        "large.npy": "an array of (9, 9) of float64 is no example; save (N, 8, 8, 1)",
+        "none.npy": "an array of (0, 8, 8) of float64 is no example",
+        "texts.npy": "an array of (8, 8) of <U1 is no example",
+        "missing.png": "there is no such file; name a file",
+        "missing.npy": "there is no such file; name a file",
+        "": "this is a folder; name a file",
+    }
+    files = [tmp_path / name for name in ("right.png", *sentences, "right.png")]
+    script = str(made[0] / "predict.py")
+    code = POISONED.format(names=WITHOUT_TORCH, argv=[script, *map(str, files)], script=script)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [line.startswith(f"{files[0]}: ") for line in done.stdout.splitlines()] == [True, True]
+    told = done.stderr.splitlines()
+    assert len(told) == len(sentences)
+    for line, (name, sentence) in zip(told, sentences.items(), strict=True):
+        assert line.startswith(f"predict.py: {tmp_path / name}: {sentence}")
 
 
 def test_an_older_bundle_is_replaced(parts: bundle.Parts, tmp_path: Path) -> None:
@@ -279,6 +303,17 @@ def test_an_exporter_that_fails_is_one_sentence() -> None:
     )
     with pytest.raises(ValueError, match=cure):
         forms._form("model.onnx", fails)
+
+
+def test_a_full_disk_is_an_error_of_the_disk(copied: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for form in ("pt2", "onnx"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                forms.export(copied, (1, 8, 8), None, frozenset({"pt2", "onnx"} - {form}))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_dense_bundle_slides(tmp_path: Path) -> None:

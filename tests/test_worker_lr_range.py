@@ -29,8 +29,15 @@ def squared(model: nn.Module, step: int) -> Tensor:
     return (model(x)[:, 0] - 3 * x[:, 0] - x[:, 1] * x[:, 2]).square().mean()
 
 
+def learned(model: nn.Module, step: int) -> Tensor:
+    """The same with its gradients, as the range test wants it."""
+    loss = squared(model, step)
+    loss.backward()
+    return loss.detach()
+
+
 def found(spec: Sgd | AdamW) -> Found:
-    return find(network(), lambda model, lr: optimizers.make(model, spec, lr), squared)
+    return find(network(), lambda model, lr: optimizers.make(model, spec, lr), learned)
 
 
 @pytest.mark.parametrize("spec", [Sgd(lr="auto"), AdamW(kind="adamw", lr="auto")], ids=["sgd", "adamw"])
@@ -52,7 +59,7 @@ def test_it_repeats_and_changes_nothing() -> None:
     model = network().eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
-    result = find(model, lambda copy, lr: optimizers.make(copy, Sgd(), lr), squared)
+    result = find(model, lambda copy, lr: optimizers.make(copy, Sgd(), lr), learned)
     assert result == found(Sgd())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
@@ -65,7 +72,7 @@ def test_the_curve_is_kept_up_to_where_it_diverges() -> None:
     rates = [point.lr for point in curve]
     assert rates == lr_range.rates(100)[: len(rates)]
     assert all(math.isfinite(point.loss) for point in curve)
-    worst = find(nn.Linear(6, 1).double(), lambda model, lr: torch.optim.SGD(model.parameters(), lr), squared).curve
+    worst = find(nn.Linear(6, 1).double(), lambda model, lr: torch.optim.SGD(model.parameters(), lr), learned).curve
     assert len(worst) < 100
     assert worst[-1].loss > min(point.loss for point in worst)
 

@@ -101,6 +101,18 @@ def test_speed_and_memory_and_energy(run: Run, found: dict[str, Any]) -> None:
     assert "latency" not in measured(run, MeasureSpec(), [])
 
 
+@pytest.mark.parametrize("batch", [64, "all"])
+@pytest.mark.parametrize("width", [2, 300], ids=["maps", "weights"])
+def test_the_memory_of_split_steps_is_predicted(tmp_path: Path, batch: int | str, width: int) -> None:
+    """The gradients of the parts before lie beside each part: of a network that is all weights, they are a third."""
+    one = job(tmp_path, {"epochs": 1, "batch_size": batch, "accumulate": 4})
+    stages = [{"block": "plain", "width": 16, "norm": "batch"}]
+    made = run_of(replace(one, blueprint={"stages": stages, "head": {"pool": None, "hidden": [width]}}))
+    steps.trained(made, 1)
+    memory = measured(made, MeasureSpec(), [1.0], Meter(made.device))["memory"]
+    assert memory["predicted_bytes"] == pytest.approx(memory["peak_bytes"], rel=0.1)
+
+
 @pytest.mark.parametrize("kind", ["sgd", "adam", "rmsprop", "lbfgs"])
 def test_measuring_changes_nothing(tmp_path: Path, kind: str) -> None:
     recipe = {"optimizer": {"kind": kind}} | ({"batch_size": "all", "examples": 100} if kind == "lbfgs" else {})
@@ -174,3 +186,12 @@ def test_a_measurement_that_runs_out_of_memory_ends_no_trial(tmp_path: Path) -> 
     assert "memory ran out" in told["fit"]["reason"]
     assert "memory ran out" in told["classes"]["reason"]
     assert told["images_per_second"] == 1077
+
+
+@pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+def test_memory_is_predicted_for_float32_alone(tmp_path: Path, precision: str) -> None:
+    made = run_of(job(tmp_path, {"precision": precision}))
+    steps.trained(made, 1)
+    memory = measured(made, MeasureSpec(), [1.0])["memory"]
+    assert memory["peak_bytes"] > 0
+    assert "predicted_bytes" not in memory

@@ -48,6 +48,9 @@ def test_lists_and_whole_numbers_are_read() -> None:
     assert Recipe.model_validate(recipe.model_dump()) == recipe
 
 
+LBFGS = {"optimizer": {"kind": "lbfgs"}, "batch_size": "all"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -64,6 +67,11 @@ def test_lists_and_whole_numbers_are_read() -> None:
         ({"schedule": {"kind": "step", "at": [3], "every": 2}}, "one of at and every, not both; write"),
         ({"schedule": {"kind": "step", "at": [5, 2, 5]}}, r"\[5, 2, 5\] does not rise; write \[2, 5\]"),
         ({"optimizer": {"kind": "lbfgs"}}, "lbfgs needs all examples at every step; write batch_size: all"),
+        (LBFGS | {"noise": {}}, "noise: a line search needs the gradients themselves; leave it out, or use sgd"),
+        (
+            LBFGS | {"clip": {"norm": 1.0}},
+            "clip: a line search needs the gradients themselves; leave it out, or use sgd",
+        ),
         ({"clip": {"norm": 1.0, "value": 1.0}}, "clip takes one of norm and value"),
         ({"loss": "hinge"}, "cross_entropy"),
         ({"patience": 3}, "Extra inputs"),

@@ -174,6 +174,15 @@ def poison(folder: Path) -> None:
 
 
 @together
+def test_weights_that_diverge_in_the_last_step_are_lost(tmp_path: Path) -> None:
+    sgd = {"kind": "sgd", "lr": 1e300, "momentum": 0.0, "nesterov": False}
+    one = job(tmp_path, 2, optimizer=sgd, epochs=1, batch_size="all", schedule={"kind": "constant"})
+    told = list(trainer.train(one))
+    assert [(it.trial, it.kind) for it in told if isinstance(it, Lost)] == [(10, "diverged"), (11, "diverged")]
+    assert all("validation loss is nan after epoch 1" in it.reason for it in told if isinstance(it, Lost))
+
+
+@together
 def test_all_may_be_lost(tmp_path: Path) -> None:
     one = job(
         tmp_path,

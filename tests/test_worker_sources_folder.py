@@ -1,5 +1,7 @@
 """Folders of real PNG files: classes, parts, gray and colour, what is counted and what is refused."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +142,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="absent: there is no such folder; write the path"):
         describe(spec(tmp_path / "absent"), "classification")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty: there are no images in it; give a folder of a folder"):
+    with pytest.raises(ValueError, match="empty: no folder in it holds images; give a folder of a folder"):
         describe(spec(tmp_path / "empty"), "classification")
     folder(tmp_path / "full")
     with pytest.raises(ValueError, match="its labels are classes, but the task is regression"):
@@ -183,12 +185,40 @@ def test_parts_that_do_not_agree(tmp_path: Path) -> None:
 
 
 def test_a_streamed_folder_trains_to_the_same_numbers(tmp_path: Path) -> None:
+    """And what was left out is told with them."""
     folder(tmp_path / "set", size=(10, 9))
+    (tmp_path / "set" / "dog" / "list.txt").write_text("a list")
     ended = []
     for memory in (10**9, 1):
         fields = {"source": f"folder:{tmp_path / 'set'}", "image": [8, 8, 3], "memory": memory}
         blueprint, recipe = {"stages": [{"block": "plain", "width": 4}]}, {"epochs": 2, "batch_size": 7}
         job = Job(1, blueprint, recipe, fields, "classification", 0, str(tmp_path / f"trial-{memory}"))
-        ended.append([row.metrics for row in trainer.train(job)])
+        rows = list(trainer.train(job))
+        ended.append([row.metrics for row in rows])
+        assert "the first is dog/list.txt" in (rows[-1].measured or {})["notes"][0]
     assert len(ended[0]) == 2
     assert ended[0] == ended[1]
+
+
+def test_a_link_back_is_one_sentence(tmp_path: Path) -> None:
+    """Other links are followed."""
+    folder(tmp_path / "set")
+    (tmp_path / "set" / "dog" / "more").symlink_to(folder(tmp_path / "elsewhere") / "dog")
+    assert describe(spec(tmp_path / "set"), "classification").images == 40
+    (tmp_path / "set" / "cat" / "loop").symlink_to("..")
+    with pytest.raises(ValueError, match="cat/loop: this link leads back to a folder that it lies in; remove it"):
+        describe(spec(tmp_path / "set"), "classification")
+
+
+def test_names_that_are_no_text_can_be_told(tmp_path: Path) -> None:
+    """File names are bytes; what is said of them can be written anywhere."""
+    odd = os.fsdecode(b"\xff.png")
+    (folder(tmp_path / "set") / "cat" / odd).write_bytes(encoded(picture(5)))
+    (tmp_path / "set" / "cat" / f"{odd}.txt").write_text("a list")
+    facts = describe(spec(tmp_path / "set"), "classification")
+    assert facts.images == 31
+    assert facts.notes[0].encode().decode().endswith("the first is cat/\ufffd.png.txt")
+    (tmp_path / "set" / odd).mkdir()
+    shutil.copy(tmp_path / "set" / "cat" / "000.png", tmp_path / "set" / odd)
+    with pytest.raises(ValueError, match="a class's folder is called '\ufffd\\.png', which is no UTF-8; rename it"):
+        describe(spec(tmp_path / "set"), "classification")

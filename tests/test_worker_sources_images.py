@@ -115,6 +115,9 @@ def test_sizes_that_differ_are_listed_with_the_cure() -> None:
     looks = Counter({Look(8, 8, True): 5, Look(9, 8, False): 2, UNREADABLE: 1})
     with pytest.raises(ValueError, match=r"differ in size \(5 of 8x8, 2 of 9x8\); .* image: \[8, 8, 3\]"):
         shape_of("here", looks)
+    scattered = Counter({Look(90, 20, True): 2, Look(30, 50, True): 1, Look(40, 60, True): 1, Look(50, 70, True): 1})
+    with pytest.raises(ValueError, match=r"image: \[50, 50, 1\]"):
+        shape_of("here", scattered)
     with pytest.raises(ValueError, match="here: no image can be read"):
         shape_of("here", Counter({UNREADABLE: 3}))
     assert shape_of("here", Counter({Look(8, 8, True): 5, UNREADABLE: 1})) == (1, 8, 8)

@@ -33,7 +33,7 @@ class Checkpoint:
     """The state at the end of `epoch`; `tensors` are named `weights/conv.bias`, `optimizer/conv.bias/exp_avg`, ...
 
     `identity` names what was trained, so that a folder left by another study is not taken for this one's. A `final`
-    checkpoint has only the weights that the trial ends with. `facts` are JSON.
+    checkpoint has only the weights that the trial ends with. `facts` are JSON; `torch` is the version that computed it.
     """
 
     epoch: int
@@ -42,6 +42,7 @@ class Checkpoint:
     history: tuple[EpochMetrics, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     final: bool = False
+    torch: str = str(torch.__version__)
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -90,7 +91,8 @@ def load(path: Path) -> Checkpoint:
         if hashlib.sha256(state).hexdigest() != facts["sha256"]:
             raise ValueError("its hash is not the one that was written")
         tensors, history = safetensors.torch.load(state), tuple(_epoch_metrics(row) for row in facts["history"])
-        return Checkpoint(facts["epoch"], facts["identity"], tensors, history, facts["facts"], facts["final"])
+        known = (facts[name] for name in ("facts", "final", "torch"))
+        return Checkpoint(facts["epoch"], facts["identity"], tensors, history, *known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: the checkpoint cannot be used ({error}); delete it") from error
 
@@ -112,7 +114,7 @@ def _facts(checkpoint: Checkpoint, state: bytes) -> dict[str, Any]:
         "epoch": checkpoint.epoch,
         "identity": checkpoint.identity,
         "sha256": hashlib.sha256(state).hexdigest(),
-        "torch": torch.__version__,
+        "torch": checkpoint.torch,
         "final": checkpoint.final,
         "facts": checkpoint.facts,
         "history": [_row(told) for told in checkpoint.history],

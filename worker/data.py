@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from worker.datasource import DataFacts, DataSpec, catalog, facts_of
-from worker.inputs import Transform, fit
+from worker.inputs import CONSTANT, Transform, fit
 from worker.recipe.augmentation import Input
 from worker.sources import split as splitting
 from worker.sources.machine import ahead, free_memory
@@ -271,7 +271,7 @@ def _targets(y: Array, task: str) -> Tensor:
 
 def _scale(y: Array) -> Scale:
     mean, std = y.mean(0, dtype=np.float64), y.std(0, dtype=np.float64)
-    return Scale(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
+    return Scale(tuple(mean.tolist()), tuple(np.where(std > CONSTANT * np.abs(mean), std, 1.0).tolist()))
 
 
 def _same(x: Tensor) -> Tensor:

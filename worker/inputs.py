@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from worker.recipe.augmentation import Input, check_input
+from worker.sources.split import mixed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["standardized", "raw", "pca", "zca"]
@@ -197,8 +198,5 @@ def _chunks(batches: Iterable[Array]) -> Iterator[Array]:
 
 
 def permutation(positions: int) -> tuple[int, ...]:
-    """A fixed random order of so many positions, by SplitMix64 (Steele et al. 2014): the same on every machine."""
-    z = np.arange(1, positions + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return tuple(np.argsort(z ^ (z >> np.uint64(31)), kind="stable").tolist())
+    """A fixed random order of so many positions, by SplitMix64: the same on every machine."""
+    return tuple(np.argsort(mixed(np.arange(positions, dtype=np.uint64)), kind="stable").tolist())

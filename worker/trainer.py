@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from worker.measuring.trial import plain
 from worker.recipe import Recipe
 from worker.training import failures, steps, stopping
 from worker.training.beginning import begun
+from worker.training.fitting import that_fits
 from worker.training.keeping import Keeper
 from worker.training.run import Run, prepared
 
@@ -87,7 +89,10 @@ def network_of(job: Job) -> Network:
 
 
 def identity(job: Job) -> str:
-    """A hash of all that decides the numbers; a checkpoint with another one is not resumed."""
+    """A hash of what a study says that decides the numbers; a checkpoint with another one is not resumed.
+
+    What the machine adds, such as torch's version, is not in it: the weights of a finished trial outlive an upgrade.
+    """
     parts = [job.blueprint, job.recipe, datasource.identity(job.data), job.task, job.seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -104,7 +109,8 @@ def train_network(network: Network, splits: Splits, job: Job) -> Iterator[EpochM
     first, meter = len(history), Meter(run.device, since=len(history) + 1, alone=job.gpus in (0, 1))
     while not stopping.over(run.recipe, history):
         parts = run.journal.parts
-        history.append(one_epoch_that_fits(run, len(history) + 1))
+        epoch = len(history) + 1
+        history.append(that_fits(run, f"at epoch {epoch}", partial(one_epoch, run, epoch)))
         if stopping.over(run.recipe, history):
             seconds = [told.train_seconds for told in history[first:]]
             plain_run = replace(run, forward=run.model)  # not compiled for the shapes of what is measured once
@@ -115,23 +121,6 @@ def train_network(network: Network, splits: Splits, job: Job) -> Iterator[EpochM
         yield history[-1]
 
 
-def one_epoch_that_fits(run: Run, epoch: int) -> EpochMetrics:
-    """`one_epoch`; under `accumulate: auto`, out of memory splits each step in twice as many parts and goes back."""
-    if run.recipe.accumulate != "auto":
-        return one_epoch(run, epoch)
-    start = {name: value.detach().to("cpu", copy=True) for name, value in run.state().items()}
-    while True:
-        try:
-            with failures.named():
-                return one_epoch(run, epoch)
-        except failures.OutOfMemory as failure:
-            if run.journal.parts * 2 > run.batch // run.least:
-                raise
-            why = f"at epoch {epoch} {failure.reason.split(';')[0]}"
-        run.restore(start)
-        run.split(run.journal.parts * 2, why)
-
-
 def one_epoch(run: Run, epoch: int) -> EpochMetrics:
     """Train and validate once; a loss that is not finite ends the trial."""
     start = time.perf_counter()
@@ -140,8 +129,7 @@ def one_epoch(run: Run, epoch: int) -> EpochMetrics:
     seconds = time.perf_counter() - start
     if not math.isfinite(metrics["train_loss"]):
         raise failures.diverged(tally.losses, epoch, run.journal.lr)
-    if run.asked.watch and epoch % run.asked.watch == 0:
-        run.journal.watched.append(watched(run, epoch))
+    seen = [watched(run, epoch)] if run.asked.watch and epoch % run.asked.watch == 0 else []
     with steps.served(run, epoch):
         metrics |= tasks.named("val", steps.evaluated(run, run.splits.validation), run.task)
         if run.asked.fit_every and epoch % run.asked.fit_every == 0:
@@ -150,12 +138,19 @@ def one_epoch(run: Run, epoch: int) -> EpochMetrics:
         spec = run.recipe.early_stopping
         if spec and stopping.best_epoch(spec, [*run.journal.history, told]) == epoch:
             run.journal.best = copied(run.model)
+    run.journal.watched += seen
     return told
 
 
 def ended(run: Run) -> dict[str, Any]:
-    """Gives the module the weights that the trial ends with; what the training found out on its way, as JSON."""
+    """Gives the module the weights that the trial ends with; what the training found out on its way, as JSON.
+
+    Weights that diverged in the very last steps are seen on the validation part alone, and are no result either.
+    """
     history, spec = run.journal.history, run.recipe.early_stopping
+    counts = stopping.counting(run.recipe, history)
+    if not math.isfinite(counts.metrics["val_loss"]):
+        raise failures.unusable(counts.metrics["val_loss"], counts.epoch, run.journal.lr)
     with steps.served(run, len(history)):
         weights = run.journal.best or copied(run.model)
     run.model.load_state_dict(weights)

@@ -44,7 +44,8 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
-    safetensors.torch.save_file(dict(weights), folder / WEIGHTS)
+    """Bytes written here: `save_file` makes a file that its owner alone may read, whatever the umask."""
+    (folder / WEIGHTS).write_bytes(safetensors.torch.save(dict(weights)))
 
 
 def export(folder: Path, shape: tuple[int, ...], larger: Size | None, without: frozenset[str]) -> None:
@@ -61,9 +62,9 @@ def export(folder: Path, shape: tuple[int, ...], larger: Size | None, without: f
         program = _form(PT2, lambda: _exported(model, x, shape[1:], larger))
         _forget_places(program)
         if "pt2" not in without:
-            _form(PT2, lambda: torch.export.save(program, folder / PT2))
+            (folder / PT2).write_bytes(_form(PT2, lambda: _saved(program)))
         if "onnx" not in without:
-            _form(ONNX, lambda: _save_onnx(program, x, larger, folder / ONNX))
+            (folder / ONNX).write_bytes(_form(ONNX, lambda: _onnx(program, x, larger)))
 
 
 def _exported(model: nn.Module, x: Tensor, least: Size, larger: Size | None) -> torch.export.ExportedProgram:
@@ -100,7 +101,14 @@ def _sliding(model: nn.Module) -> nn.Module:
     return model
 
 
-def _save_onnx(program: torch.export.ExportedProgram, x: Tensor, larger: Size | None, file: Path) -> None:
+def _saved(program: torch.export.ExportedProgram) -> bytes:
+    """In memory: at a full disk torch's own writer ends the process."""
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    return file.getvalue()
+
+
+def _onnx(program: torch.export.ExportedProgram, x: Tensor, larger: Size | None) -> bytes:
     sizes = {0: "batch"} | ({axis: f"size{axis - 1}" for axis in range(2, x.dim())} if larger else {})
     made = torch.onnx.export(
         program,
@@ -114,7 +122,8 @@ def _save_onnx(program: torch.export.ExportedProgram, x: Tensor, larger: Size | 
     assert made is not None
     for node in made.model.graph.all_nodes():
         node.metadata_props.clear()
-    made.save(file, external_data=False)
+    content: bytes = made.model_proto.SerializeToString()
+    return content
 
 
 def _forget_places(program: torch.export.ExportedProgram) -> None:

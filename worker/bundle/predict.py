@@ -61,6 +61,8 @@ def preprocess(raw: Array, told: dict[str, Any]) -> Array:
 
 def raw_values(path: Path, told: dict[str, Any]) -> Array:
     """The examples of a file, (N, *map size, C)."""
+    if not path.is_file():
+        raise ValueError(f"{path}: {'this is a folder' if path.is_dir() else 'there is no such file'}; name a file")
     if path.suffix.lower() == ".npy":
         return _of_array(path, told)
     if not told["image"]:
@@ -69,14 +71,21 @@ def raw_values(path: Path, told: dict[str, Any]) -> Array:
 
 
 def _of_array(path: Path, told: dict[str, Any]) -> Array:
-    raw: Array = np.load(path, allow_pickle=False)
+    try:
+        with path.open("rb") as file:
+            raw: Array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: this is no .npy file of numbers ({error}); save it with numpy.save") from None
     given, (channels, *size) = raw.shape, told["input"]
     axes = len(size)
     if channels == 1 and (raw.shape[-1:] != (1,) or raw.ndim == axes):
         raw = raw[..., None]
     raw = raw[None] if raw.ndim == axes + 1 else raw
-    if raw.ndim != axes + 2 or raw.shape[-1] != channels or not _fits(raw.shape[1:-1], told):
-        raise ValueError(f"{path}: an array of {given} is no example; save (N, {_text(size)}, {channels})")
+    right = raw.ndim == axes + 2 and raw.shape[-1] == channels and _fits(raw.shape[1:-1], told)
+    if not right or not len(raw) or raw.dtype.kind not in "buif":
+        raise ValueError(
+            f"{path}: an array of {given} of {raw.dtype} is no example; save (N, {_text(size)}, {channels})"
+        )
     return raw
 
 
@@ -89,8 +98,9 @@ def _of_image(path: Path, told: dict[str, Any]) -> Array:
         with Image.open(path) as opened:
             upright = ImageOps.exif_transpose(opened) if opened.format in TURNED else opened
             image = _plain(upright, rule["mode"])
-    except OSError as error:
-        raise ValueError(f"{path}: this is no image that can be read ({error}); give a PNG or a JPEG") from None
+    except Exception as error:  # whatever Pillow's many decoders raise at a damaged file
+        reason = str(error).partition(" image file")[0] or type(error).__name__
+        raise ValueError(f"{path}: this is no image that can be read ({reason}); give a PNG or a JPEG") from None
     if not told["dense"]:
         image = _fitted(image, size, rule["resize"])
     elif not _fits((image.height, image.width), told):
@@ -107,6 +117,8 @@ def _plain(image: Any, mode: str) -> Any:
 
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("an image of floats has no agreed range")
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -247,17 +259,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--top", type=int, default=3, help="how many classes to list (default: 3)")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     asked = parser.parse_args(arguments)
+    said: list[dict[str, Any]] = []
+    wrong = 0
     try:
         told, run = read(HERE), form(HERE, asked.onnx)
-        said = [one for path in asked.files for one in predictions(path, run, told, max(1, asked.top))]
+        for path in asked.files:
+            try:
+                said += predictions(path, run, told, max(1, asked.top))
+            except (ValueError, OSError) as error:
+                wrong += _complained(error)
     except (ValueError, OSError) as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return 1
+        return _complained(error)
     except ModuleNotFoundError as error:
-        print(f"predict.py: {error.name} is not installed; pip install {error.name}", file=sys.stderr)
-        return 1
-    print(json.dumps(said, indent=2) if asked.json else "\n".join(map(_line, said)))
-    return 0
+        return _complained(f"{error.name} is not installed; pip install {error.name}")
+    if said or asked.json:
+        print(json.dumps(said, indent=2) if asked.json else "\n".join(map(_line, said)))
+    return 1 if wrong else 0
+
+
+def _complained(about: object) -> int:
+    """One sentence on what cannot be read; the other files are told all the same."""
+    print(f"predict.py: {about}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

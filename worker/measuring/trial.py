@@ -20,6 +20,7 @@ from worker.measure import MeasureSpec
 from worker.measuring import quality, resources, speed, watch
 from worker.measuring.resources import Meter
 from worker.training import failures, steps
+from worker.training.devices import FLOAT32
 from worker.training.run import Run
 
 Found = dict[str, Any]
@@ -106,13 +107,15 @@ def _layers(run: Run) -> Found:
 
 
 def _memory(run: Run, meter: Meter | None) -> Found:
-    """What training held at its peak, beside what was predicted for a CPU (None where numbers have several sizes)."""
+    """What training held at its peak, beside what was predicted for a CPU and float32 (None of an unknown optimizer).
+
+    In float64 a CPU unfolds the input of each convolution, which is more than the input and is not counted.
+    """
     found = (meter.memory() if meter else None) or _step(run)
-    if run.precision.computed is None:
-        batch = -(-_batch(run) // run.journal.parts)
+    if run.precision == FLOAT32:
+        batch, parts = _batch(run), run.journal.parts
         name = remembered(run.recipe.optimizer.kind, getattr(run.recipe.optimizer, "momentum", 0.0))
-        size = run.precision.held.itemsize
-        found["predicted_bytes"] = memory(run.network, batch, name, size).train_peak if name else None
+        found["predicted_bytes"] = memory(run.network, batch, name, parts=parts).train_peak if name else None
     return found
 
 

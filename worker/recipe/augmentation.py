@@ -124,7 +124,7 @@ class Curriculum(Spec):
 
 
 class Input(Spec):
-    """How raw values become what the network reads; fitted on the training part alone.
+    """How raw values become what the network reads; fitted on the training part alone, all of it under `examples` too.
 
     `standardized`: per channel, minus the mean, over the deviation. `raw`: as they are, uint8 over 255. `pca`, `zca`:
     whitened over all values of an example, (x - mean) U diag(1 / sqrt(l + eps)) [U'] with the eigenvectors U and

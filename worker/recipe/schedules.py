@@ -100,9 +100,9 @@ class Step(Warmed):
 
 
 class Plateau(Warmed):
-    """Multiplied by `by` when the validation loss has not sunk by `min_delta` (a share) for `patience` epochs.
+    """Multiplied by `by` when more than `patience` epochs in a row brought no loss lower by `min_delta` (a share).
 
-    As torch's ReduceLROnPlateau in its relative mode, without cooldown.
+    The loss is validation's. As torch's ReduceLROnPlateau in its relative mode, without cooldown.
     """
 
     kind: Literal["plateau"]

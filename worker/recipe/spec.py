@@ -107,8 +107,9 @@ class Recipe(Spec):
     def _whole_batches(self) -> Recipe:
         if isinstance(self.optimizer, Lbfgs) and self.batch_size != "all":
             raise ValueError("batch_size: lbfgs needs all examples at every step; write batch_size: all")
-        if isinstance(self.optimizer, Lbfgs) and self.noise:
-            raise ValueError("noise: a line search needs gradients without noise; leave it out, or use sgd")
+        changed = next((name for name in ("noise", "clip") if getattr(self, name)), None)
+        if isinstance(self.optimizer, Lbfgs) and changed:
+            raise ValueError(f"{changed}: a line search needs the gradients themselves; leave it out, or use sgd")
         return self
 
 
@@ -120,6 +121,12 @@ def loss_name(recipe: Recipe, task: str) -> str:
     if recipe.label_smoothing and loss != "cross_entropy":
         raise ValueError(f"label_smoothing: only the cross_entropy loss has it, not {loss}; set label_smoothing: 0")
     return loss
+
+
+def check_balance(recipe: Recipe, task: str) -> None:
+    """A ValueError where there are no classes to draw equally often."""
+    if recipe.balanced and task != "classification":
+        raise ValueError(f"balanced: draws every class equally often, but the task is {task}; leave it out")
 
 
 def metrics_of(recipe: Recipe, task: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from searchspace.language.units import human
 from worker.sources import memo
 from worker.sources.catalog import Array
 from worker.sources.images import Failure
@@ -82,7 +83,7 @@ def _must_fit(folder: Path, size: int) -> None:
     """An OSError now, rather than after hours of decoding onto a disk that everybody else needs too."""
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise OSError(errno.ENOSPC, f"they take {size / 1e9:,.1f} GB, {free / 1e9:,.1f} GB are free")
+        raise OSError(errno.ENOSPC, f"they take {human(size)}B, {human(free)}B are free")
 
 
 def _write(path: Path, count: int, one: tuple[int, ...], chunks: Chunks) -> None:

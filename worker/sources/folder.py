@@ -87,9 +87,11 @@ def listing(path: Path) -> Listing:
                 else:
                     others.append(name)
     if not files:
-        raise ValueError(f"{path}: there are no images in it; give a folder of a folder for each class")
+        raise ValueError(f"{path}: no folder in it holds images; give a folder of a folder for each class")
     training = "train" if "train" in parts else WHOLE
     classes = _folders(path / parts[training])
+    if unnamed := [label for label in classes if label != _shown(label)]:
+        raise ValueError(f"{path}: a class's folder is called {_shown(unnamed[0])!r}, which is no UTF-8; rename it")
     empty = set(classes) - {file.label for file in files if file.part == training}
     if empty:
         raise ValueError(f"{path}: class {min(empty)!r} has no images; add some, or remove its folder")
@@ -116,11 +118,13 @@ def _folders(path: Path) -> list[str]:
 
 def _files(root: Path, below: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """(path from the root, (bytes, time)) of every file below a folder that is not hidden."""
-    for entry in os.scandir(root / below):
+    for entry in list(os.scandir(root / below)):
         name = f"{below}/{entry.name}"
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
+            if entry.is_symlink() and (root / below).resolve().is_relative_to(os.path.realpath(entry.path)):
+                raise ValueError(f"{entry.path}: this link leads back to a folder that it lies in; remove it")
             yield from _files(root, name)
         elif entry.is_file():
             facts = entry.stat()
@@ -158,7 +162,7 @@ def _read(root: Path, file: File, heads: bool) -> tuple[str, list[Any]]:
 
 def _encoded(root: Path, files: list[File]) -> Encoded:
     return Encoded(
-        len(files), lambda rows: _contents(root, files, rows), lambda row: os.path.join(root, files[row].path)
+        len(files), lambda rows: _contents(root, files, rows), lambda row: _shown(os.path.join(root, files[row].path))
     )
 
 
@@ -177,4 +181,9 @@ def _content(path: Path) -> bytes:
 def _notes(others: tuple[str, ...]) -> tuple[str, ...]:
     if not others:
         return ()
-    return (f"{len(others):,} files are no images by their names and left out, the first is {others[0]}",)
+    return (f"{len(others):,} files are no images by their names and left out, the first is {_shown(others[0])}",)
+
+
+def _shown(name: str) -> str:
+    """A file's name as text: of bytes that are none, a question mark each."""
+    return os.fsencode(name).decode(errors="replace")

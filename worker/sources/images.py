@@ -82,11 +82,20 @@ def shape_of(where: str, looks: Counter[Look]) -> tuple[int, ...]:
         return channels, *next(iter(sizes))
     found = ", ".join(f"{count:,} of {height}x{width}" for (height, width), count in sizes.most_common(SHOWN))
     more = f" and {len(sizes) - SHOWN} more sizes" if len(sizes) > SHOWN else ""
-    height, width = sizes.most_common(1)[0][0]
+    height, width = _usual(sizes)
     raise ValueError(
         f"{where}: the images differ in size ({found}{more}); "
         f"say what they shall be: data: {{..., image: [{height}, {width}, {channels}]}}"
     )
+
+
+def _usual(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:
+    """The size that half of the images have, or else the middle one of the heights and of the widths."""
+    (size, count), total = sizes.most_common(1)[0], sizes.total()
+    if 2 * count >= total:
+        return size
+    heights, widths = (sorted(n[axis] for n in sizes.elements()) for axis in (0, 1))
+    return heights[total // 2], widths[total // 2]
 
 
 def decode(data: bytes, form: Form) -> Array:

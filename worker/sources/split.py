@@ -93,7 +93,7 @@ def ordered(y: Array, task: str) -> Array:
     all are sorted by that place.
     """
     strata = y if task == "classification" else np.zeros(len(y), np.int64)
-    keys = _mixed(np.arange(len(y), dtype=np.uint64))
+    keys = mixed(np.arange(len(y), dtype=np.uint64))
     by_class = np.lexsort((keys, strata))
     first = np.searchsorted(strata[by_class], strata[by_class])
     count = np.searchsorted(strata[by_class], strata[by_class], side="right") - first
@@ -102,8 +102,8 @@ def ordered(y: Array, task: str) -> Array:
     return np.lexsort((keys, place))
 
 
-def _mixed(index: Array) -> Array:
-    """SplitMix64 (Steele et al. 2014): the same order on every machine and with every version of numpy."""
+def mixed(index: Array) -> Array:
+    """SplitMix64 (Steele et al. 2014): its numbers, from 0 on, on every machine and with every version of numpy."""
     z = (index + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -43,6 +43,12 @@ def diverged(losses: Sequence[torch.Tensor], epoch: int, rate: float) -> Trainin
     return TrainingFailed("diverged", f"the training loss is {stacked[step].item()} {where}; lower optimizer.lr")
 
 
+def unusable(loss: float, epoch: int, rate: float) -> TrainingFailed:
+    """Of weights that gave finite training losses, and then none that is on the validation part."""
+    where = f"after epoch {epoch}, whose weights count (learning rate {rate:g})"
+    return TrainingFailed("diverged", f"the validation loss is {loss} {where}; lower optimizer.lr")
+
+
 def timed_out(seconds: float, step: int, epoch: int) -> TrainingFailed:
     where = f"at step {step} of epoch {epoch}"
     cure = "raise timeout_seconds, or lower epochs or the widths"

@@ -51,20 +51,18 @@ def find(
 ) -> Found:
     """The rate for `model`, which stays as it is: the test trains a copy, with an optimizer of its own.
 
-    `loss(copy, step)` is the loss on the step's batch; what it draws must come from (seed, step), then so does the
-    result. A TrainingFailed where the loss falls at no rate.
+    `loss(copy, step)` is the loss on the step's batch, detached, and leaves its gradients; what it draws must come from
+    (seed, step), then so does the result. A TrainingFailed where the loss falls at no rate.
     """
     trial = copy.deepcopy(model).train()
     optimizer = make_optimizer(trial, LOWEST)
     losses: list[float] = []
     for step, lr in enumerate(rates(steps)):
-        value = loss(trial, step)
-        losses.append(float(value.detach()))
+        optimizer.zero_grad()
+        losses.append(float(loss(trial, step)))
         if _over(losses):
             break
         optimizers.set_rate(optimizer, lr)
-        optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return Found(*suggested(tuple(map(Point, rates(steps), smoothed(losses)))))
 

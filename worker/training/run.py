@@ -19,7 +19,7 @@ from worker.data import Scale, Splits
 from worker.job import EpochMetrics, Job, TrainingFailed
 from worker.layers import Auxiliary, Dropout
 from worker.measure import MeasureSpec
-from worker.recipe import Recipe, loss_name
+from worker.recipe import Recipe, check_balance, loss_name
 from worker.training import augment, initial, optimizers
 from worker.training.averaging import Average
 from worker.training.devices import Precision, device_of, precision_of
@@ -45,6 +45,11 @@ class Journal:
     replicas: dict[str, Any] | None = None
     history: list[EpochMetrics] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """That its epochs were trained."""
+        return sum(told.train_seconds for told in self.history)
 
     def facts(self) -> dict[str, Any]:
         """The part that is JSON, without the epochs."""
@@ -161,7 +166,8 @@ def prepared(network: Network, splits: Splits, job: Job) -> Run:
     """The module with its first weights, its optimizer, and the data, on the job's device."""
     recipe, device = Recipe.model_validate(job.recipe), device_of(job)
     precision, splits = precision_of(recipe.precision, device), data.moved(splits, device)
-    model = initialized(network, recipe, job.seed, splits).to(device, precision.held)
+    pool = pool_of(recipe, splits, job.task)
+    model = initialized(network, recipe, job.seed, splits, pool).to(device, precision.held)
     if len(network.input) == 3:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lr = 1.0 if recipe.optimizer.lr == "auto" else recipe.optimizer.lr
@@ -176,11 +182,11 @@ def prepared(network: Network, splits: Splits, job: Job) -> Run:
         loss=loss,
         unit=unit,
         splits=splits,
-        pool=pool_of(recipe, splits, job.task),
+        pool=pool,
         seed=job.seed,
         device=device,
         precision=precision,
-        journal=Journal(lr),
+        journal=Journal(lr, notes=list(splits.notes)),
         augment=augment.augmenter(recipe.augment, splits.transform, splits.facts.outputs) if recipe.augment else None,
         average=Average(model, recipe.average) if recipe.average else None,
         views=augment.views(recipe.test_augment, len(network.input) - 1) if recipe.test_augment else (),
@@ -194,10 +200,10 @@ def prepared(network: Network, splits: Splits, job: Job) -> Run:
     return run
 
 
-def initialized(network: Network, recipe: Recipe, seed: int, splits: Splits) -> nn.Module:
-    """The module with the study's first weights."""
+def initialized(network: Network, recipe: Recipe, seed: int, splits: Splits, pool: Tensor) -> nn.Module:
+    """The module with the study's first weights; filters of the data are of examples that may be seen."""
     model = build.module(network)
-    initial.initialize(model, seed, recipe.initial, lambda: next(splits.train.in_order(SAMPLE))[0].cpu())
+    initial.initialize(model, seed, recipe.initial, lambda: next(splits.train.batches([pool[:SAMPLE]]))[0].cpu())
     return model
 
 
@@ -238,6 +244,7 @@ def compiled(model: nn.Module, device: torch.device) -> Callable[[Tensor], Tenso
 
 def pool_of(recipe: Recipe, splits: Splits, task: str) -> Tensor:
     """The indices of the training examples that may be seen."""
+    check_balance(recipe, task)
     if recipe.examples is None:
         return torch.arange(len(splits.train))
     return data.subset(splits.train.y.cpu(), task, recipe.examples)

@@ -151,12 +151,16 @@ def check_time(here: Epoch, step: int) -> None:
 def evaluated(run: Run, part: Part) -> Tensor:
     """The means of the plain loss and the metrics over a part of the data."""
     tally = Tally(run.task, run.device)
-    size = max(1, max(LEAST_EVALUATED, run.batch) // run.journal.parts)
     run.model.eval()
-    for x, y in part.in_order(size):
+    for x, y in part.in_order(evaluated_at_once(run)):
         outputs = viewed(run, x.to(run.precision.held))
         tally.add(run.loss(outputs, y, 0.0), outputs, y)
     return tally.means()
+
+
+def evaluated_at_once(run: Run) -> int:
+    """So many examples: what a training step holds fits in memory, and so do they."""
+    return max(1, max(LEAST_EVALUATED, run.batch) // run.journal.parts)
 
 
 def served(run: Run, epoch: int) -> AbstractContextManager[None]:

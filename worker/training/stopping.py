@@ -18,6 +18,12 @@ def over(recipe: Recipe, history: Sequence[EpochMetrics]) -> bool:
     return spec is not None and len(history) - best_epoch(spec, history) >= spec.patience
 
 
+def counting(recipe: Recipe, history: Sequence[EpochMetrics]) -> EpochMetrics:
+    """The epoch whose weights and numbers are the training's: the last, or the best under early stopping."""
+    spec = recipe.early_stopping
+    return history[best_epoch(spec, history) - 1 if spec else -1]
+
+
 def best_epoch(spec: EarlyStopping, history: Sequence[EpochMetrics]) -> int:
     """The last epoch that was better by `min_delta` than the best before it; 1 if none ever was, 0 of no epochs."""
     sign = 1 if direction(spec.metric) == "maximize" else -1

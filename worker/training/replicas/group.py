@@ -6,6 +6,7 @@ stacked loss is the sum of theirs, so that each weight has the gradient that it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -68,8 +69,7 @@ def grouped(runs: Sequence[Run]) -> Group:
         journal=Journal(first.journal.lr),
         average=Average(model, first.recipe.average) if first.recipe.average else None,
         auxiliaries=tuple(layer for layer in model.modules() if isinstance(layer, Auxiliary)),
-        timeout=first.timeout * many,
-        deadline=first.deadline + first.timeout * (many - 1) if many > 1 else first.deadline,
+        deadline=time.monotonic() + sum(run.timeout - run.journal.seconds for run in runs),
     )
     group = Group(tuple(runs), stacked)
     group.join()

@@ -175,10 +175,12 @@ def one_epoch(now: Group, epoch: int) -> list[EpochMetrics | TrainingFailed]:
     looked = looked_at(now, epoch)
     told: list[EpochMetrics | TrainingFailed] = []
     for tally, train, val, more in zip(tallies, metrics, validated, looked, strict=True):
-        if math.isfinite(train["train_loss"]):
-            told.append(EpochMetrics(epoch, train | val | more, seconds))
-        else:
+        if not math.isfinite(train["train_loss"]):
             told.append(failures.diverged(tally.losses, epoch, now.stacked.journal.lr))
+        elif epoch == now.stacked.recipe.epochs and not math.isfinite(val["val_loss"]):
+            told.append(failures.unusable(val["val_loss"], epoch, now.stacked.journal.lr))
+        else:
+            told.append(EpochMetrics(epoch, train | val | more, seconds))
     return told
 
 
