@@ -4,11 +4,11 @@ A step is everything: the batches of all replicates, forward, losses, backward, 
 one step, the stacked network of R replicates and a single one, in turns; the ratio is R single steps over a stacked
 one. The network is two plain stages of two 3x3 convolutions with batch norm, w and 2w channels wide, batch 64.
 
-Measured 2026-11-21 on 2 cores of an AMD EPYC that were shared by many (load 6), Python 3.11.7, torch 2.13.0 (CPU), one
-thread, medians of 11 interleaved rounds; to be measured again on a quiet machine:
+Measured 2026-11-21 on 2 quiet cores of an AMD EPYC, Python 3.11.7, torch 2.13.0 (CPU), one thread, medians of 15
+interleaved rounds:
 
-    1x8x8, replicas 2, 4, 8      width 8: 2.09 1.09 2.64 times    16: 1.28 1.61 1.76    32: 0.94 1.01 1.20
-    3x32x32, replicas 2, 4, 8    width 8: 1.21 1.00 0.73 times    16: 0.84 0.60 0.56    32: 0.92 0.74 0.66
+    1x8x8, replicas 2, 4, 8      width 8: 1.67 2.11 2.62 times    16: 1.36 1.62 1.73    32: 1.12 1.18 1.14
+    3x32x32, replicas 2, 4, 8    width 8: 1.20 1.12 0.72 times    16: 0.87 0.73 0.54    32: 0.86 0.65 0.62
 
 So it pays for narrow networks on small maps, and the calibration leaves the rest alone. Not measured on a GPU.
 """

@@ -7,7 +7,13 @@ in this process on one thread (the loader's workers have processes of their own)
 epochs of each side, in another order each time, and the ratio is the median of the rounds' ratios. The first epoch of
 each is not timed. What a trial measures once at its end (confusion, memory, the fit) stands on a line of its own.
 
-Wanted: 0.97 of the hand-written loop's speed, and 2 times (8x8) and 1.3 times (32x32) that of the loader's.
+Wanted: 0.97 of the hand-written loop's speed, and 2 times (8x8) and 1.3 times (32x32) that of the loader's. Measured
+2026-11-21 on 2 quiet cores of an AMD EPYC, Python 3.11.7, torch 2.13.0 (CPU), one thread, medians of 9 rounds:
+
+    8x8 digits       ours 64 ms an epoch      hand 1.03 (foreach) 0.99 (fused)    loader 3.07 times ours
+    32x32 CIFAR-10   ours 2,196 ms an epoch   hand 0.98 (foreach) 0.97 (fused)    loader 1.89 times ours
+
+A step at 8x8 is forward 36 %, backward 53 %, optimizer 6 % and all else 4 % (`profile_step.py`); at 32x32 40, 57, 1, 2.
 """
 
 from __future__ import annotations
