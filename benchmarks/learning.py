@@ -18,8 +18,8 @@ Measured 2026-11-21, five seeds, 2 cores of an AMD EPYC, torch 2.13.0 (CPU); the
     regression    2.4 ± 0.2 degrees; ridge 5.6, mlp 4.7, the mean angle 29.6
     batch_norm    .981 with and .147 without at rate 0.1: +.83 ± .10; +.44 ± .45 at 0.01
     augmentation  +.003 ± .008 on 300 digits, not resolved; flips and shifts of 1,500 CIFAR-10 images: .582 against
-                  .533, +.049 ± .012 (training accuracy .876 against 1.000). With 5,000 images and 20 epochs a network of
-                  41,326 params gained nothing (+.000 ± .015): it was still learning them
+                  .533, +.049 ± .012 (training accuracy .876 against 1.000). With 5,000 images, 20 epochs a network of
+                  41,326 params gained nothing (+.000 ± .015)
     one_cycle     -.001 ± .010 at rate 0.1; +.018 ± .028 at 0.5: five seeds of the digits do not resolve it
     cifar         .777 after 10.6 minutes, 19 epochs on one thread, 41,326 params, 5.64 M MACs, one seed; by epoch .376
                   .507 .477 .553 .548 .532 .609 .592 .663 .666 .668 .690 .708 .697 .749 .764 .774 .777 .777

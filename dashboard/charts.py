@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 
 from dashboard.words import percent, settings, shown
-from studies.analysis import CellResult
+from studies.analysis.results import CellResult
 
 Row = Mapping[str, Any]
 Chart = Any

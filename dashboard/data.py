@@ -66,6 +66,12 @@ def trials(url: str, study_id: int, phase: str | None = None) -> list[Row]:
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
+def analysed(url: str, study_id: int) -> list[Row]:
+    """All trials of a design study with the columns that its analysis reads."""
+    return query.analysed(_engine(url), study_id)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
 def latest(url: str, study_id: int, most: int) -> list[Row]:
     """The newest trials first."""
     return query.latest(_engine(url), study_id, SLIM, most)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from searchspace.language.units import human
-from studies.screens import assignment
+from studies.text import assignment
 from studies.verdict import as_text
 from worker.metrics import is_share
 

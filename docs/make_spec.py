@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from searchspace import cost
 from searchspace.advice import KINDS
 from searchspace.blueprint import WORDS
-from searchspace.language.units import fraction, quantity
+from searchspace.language.units import amount, fraction, quantity
 from searchspace.words import branches, parts
 from searchspace.words.raw import AnyNode
 from studies.meanings import meaning, models
@@ -127,7 +127,11 @@ KNOWN: dict[Any, str] = {
     parts.PerAxis: "whole number (1 to 1024) or list with one per axis",
     parts.Pads: "`same`, `valid`, whole number (0 to 1024) or list with one, or a pair of them, per axis",
 }
-READ: dict[Any, str] = {quantity: "count, such as `2M`", fraction: "share, such as `4%`"}
+READ: dict[Any, str] = {
+    quantity: "count, such as `2M`",
+    fraction: "share, such as `4%`",
+    amount: "size, such as `0.3%`",
+}
 """What is read from text, by the function that reads it."""
 MANY = {frozenset(WORDS): "[stages](#words)", frozenset(get_args(get_args(AnyNode)[0])): "[nodes](#raw-nodes)"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -17,7 +17,8 @@ from searchspace.language.origins import Expanded
 from searchspace.language.problems import Path, Problem, SpecError
 from searchspace.language.sentences import problems
 from searchspace.language.space import Assignment, SearchSpace
-from searchspace.lower import counted, realized
+from searchspace.lower import counted
+from studies import tabular
 from studies.fingerprint import digest
 from studies.recipes import recipe_problems
 from studies.spec import StudySpec
@@ -30,13 +31,17 @@ Filled = TypeVar("Filled", Blueprint, Recipe)
 
 @dataclass(frozen=True)
 class Study:
-    """A study that was read and found sound: its spec, its space, what is known of its data, and the file's text."""
+    """A study that was read and found sound: its spec, its space, what is known of its data, and the file's text.
+
+    `memo` keeps what is computed from these once, such as the cells of a design.
+    """
 
     spec: StudySpec
     space: SearchSpace
     facts: DataFacts
     tree: Mapping[str, Any]
     text: str
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,19 @@ def _in_file(found: list[Problem], section: str) -> list[Problem]:
 
 def network_of(study: Study, assignment: Assignment) -> Network:
     """The network of an assignment; `Impossible` if it cannot exist."""
-    blueprint, _, expanded = _filled(study.space, assignment, study.spec.task)
+    return counted_of(study, assignment)[0]
+
+
+def counted_of(study: Study, assignment: Assignment) -> tuple[Network, Cost, Recipe]:
+    """The network of an assignment, what it costs and how it is trained; `Impossible` if it cannot exist."""
+    blueprint, recipe, expanded = _filled(study.space, assignment, study.spec.task)
+    return *realized_at(study, blueprint, expanded), recipe
+
+
+def realized_at(study: Study, blueprint: Blueprint, expanded: Expanded) -> tuple[Network, Cost]:
+    """The network of a blueprint and its cost; `Impossible` says where in the file, by the blueprint's expansion."""
     try:
-        return realized(blueprint, study.facts.shape, study.facts.outputs)
+        return counted(blueprint, study.facts.shape, study.facts.outputs)
     except Infeasible as error:
         raise Impossible(error, expanded) from None
 
@@ -138,17 +153,22 @@ def candidate(study: Study, assignment: Assignment) -> Candidate:
     plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json", exclude_none=True))
     try:
         network, total = counted(blueprint, study.facts.shape, study.facts.outputs)
+        total = tabular.costed(study.spec, study.space, assignment, total)
     except Infeasible as error:
         return Candidate(assignment, *plain, None, None, (Violation(error.where, str(error), 1.0),))
     rules = parse(study.spec.search.constraints) if study.spec.search else ()
-    return Candidate(assignment, *plain, network, total, violations(total, rules))
+    missing = tabular.absent(study.spec, study.space, assignment)
+    return Candidate(assignment, *plain, network, total, (*violations(total, rules), *missing))
 
 
 def key(study: Study, candidate: Candidate, seed: int) -> str:
     """The identity of a training: same network, recipe, data, task and seed, same result."""
     data = datasource.identity(study.tree["data"])
     network = fingerprint(candidate.network) if candidate.network else candidate.blueprint
-    return digest([network, candidate.recipe, data, study.spec.task, seed])
+    parts: list[Any] = [network, candidate.recipe, data, study.spec.task, seed]
+    if study.spec.evaluate:  # where variables matter that the network may know nothing of
+        parts += [study.spec.evaluate.digest, candidate.assignment]
+    return digest(parts)
 
 
 FURTHER = ("field", "depth", "train_macs", "units")

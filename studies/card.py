@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from searchspace.drawing import confusion
 from searchspace.language.units import human
 from searchspace.language.yamldump import dump
-from studies import screens
+from studies import screens, text
 from studies.candidate import Study
 from studies.statistics import estimate
 from worker.datasource import IMAGES
@@ -74,7 +74,7 @@ def card(study: Study, row: Row, trial: Row, origin: Origin, evidence: Evidence)
 def _what(study: Study, trial: Row) -> str:
     facts, shape = study.facts, "x".join(map(str, study.facts.shape))
     said = f"one of {facts.outputs} classes" if facts.labels else f"{facts.outputs} number(s)"
-    chosen = screens.assignment(trial["assignment"])
+    chosen = text.assignment(trial["assignment"])
     return f"A network from inputs of {shape} (channels x map) to {said}" + (f", with {chosen}." if chosen else ".")
 
 
@@ -101,10 +101,9 @@ def wilson(right: int, seen: int) -> tuple[float, float]:
 
 def _results(row: Row, trial: Row, origin: Origin, evidence: Evidence) -> list[str]:
     told = row["conclusion"] or {}
-    own = [f"{name}: {screens.metric(value, name)} ({_when(name)})" for name, value in sorted(trial["metrics"].items())]
+    own = [f"{name}: {text.metric(value, name)} ({_when(name)})" for name, value in sorted(trial["metrics"].items())]
     test = [
-        f"{name}: {screens.metric(value, name)} (these weights)"
-        for name, value in (trial["test_metrics"] or {}).items()
+        f"{name}: {text.metric(value, name)} (these weights)" for name, value in (trial["test_metrics"] or {}).items()
     ]
     won = screens.winner(row) if trial["number"] in told.get("replicates", ()) else []
     return [
@@ -126,7 +125,7 @@ def _headline(trial: Row, evidence: Evidence) -> list[str]:
     """The accuracy as the exported files have it, with the interval that the number of examples allows."""
     if not evidence.confusion:
         return [
-            f"{name}: {screens.metric(value, name)}, measured by the export" for name, value in evidence.metrics.items()
+            f"{name}: {text.metric(value, name)}, measured by the export" for name, value in evidence.metrics.items()
         ]
     right = sum(counts[n] for n, counts in enumerate(evidence.confusion))
     low, high = wilson(right, evidence.examples)
@@ -146,7 +145,7 @@ def _over_seeds(row: Row, mates: Sequence[Row]) -> list[str]:
     if len(values) < 2:
         return []
     told = estimate(values)
-    mean = screens.interval(told.mean, told.half_width, row["metric"], told.n)
+    mean = text.interval(told.mean, told.half_width, row["metric"], told.n)
     means = "95 %, Student: what another training run would give" if told.half_width else "which tells no spread"
     return [f"{row['metric']} over {told.n} seeds: {mean} ({means})"]
 

@@ -41,8 +41,10 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         "studies.commands.starting:init",
         "a first study file, with the schema that editors check it by",
         (
-            option("file", nargs="?", default="study.yaml", help="the file to write (default: study.yaml)"),
-            option("--kind", choices=["design", "search"], default="design", help="a design study or a search"),
+            option("file", nargs="?", help="the file to write (default: study.yaml, or the name given by --from)"),
+            option("--kind", choices=["design", "search"], default="design", help="which example", alone="start"),
+            option("--from", metavar="NAME", dest="origin", help="a study of the catalogue", alone="start"),
+            option("--list", action="store_true", help="what the catalogue has, and write nothing", alone="start"),
             option("--data", default=None, help="its data source (default: digits)"),
             JSON,
         ),
@@ -59,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         (
             FILE,
             option("--inline", action="store_true", help="in this process, one trial after the other, without Ray"),
+            option("--pilot", action="store_true", help="a few trials of a design study, to learn how noisy they are"),
             option("--quiet", action="store_true", help="no progress display"),
             JSON,
         ),
@@ -68,6 +71,16 @@ COMMANDS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
         "studies.commands.reading:show",
         "a study's trials and its winner or verdict",
         (STUDY, option("--trial", type=int, help="one trial, with its epochs and layers"), JSON),
+    ),
+    "report": (
+        "studies.commands.reporting:report",
+        "a study as one file to be read offline, at any time: verdict, figures, tables, how to run it again",
+        (
+            STUDY,
+            option("--out", metavar="FILE", help="report.html, or report.md (default: <study>.html)"),
+            option("--csv", metavar="FILE", help="write every trial, its metrics and costs"),
+            JSON,
+        ),
     ),
     "export": (
         "studies.commands.running:export",

@@ -15,8 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from studies import confirm, design
 from studies.candidate import Study
+from studies.design.rows import new_rows
 from studies.jobs import baseline_job, folder_of, job_of, mates_of, written
 from studies.pruner import goes_on, is_rung
 from studies.search import OUT_OF_MEMORY, Row, Search
@@ -38,8 +38,15 @@ class Pause(Enum):
 class Conductor:
     """Hands out jobs and decides, for one run of one study. `on_change` is called after every step."""
 
-    def __init__(self, study: Study, writer: Writer, files: Path, on_change: Callable[[], None] = lambda: None) -> None:
-        self.study, self._writer, self.files, self.on_change = study, writer, files, on_change
+    def __init__(
+        self,
+        study: Study,
+        writer: Writer,
+        files: Path,
+        on_change: Callable[[], None] = lambda: None,
+        pilot: bool = False,
+    ) -> None:
+        self.study, self._writer, self.files, self.on_change, self._pilot = study, writer, files, on_change, pilot
         row = query.find_study(writer.engine, study.spec.name)
         assert row is not None
         self._began, self._spent = time.monotonic(), row["conductor_seconds"]
@@ -89,7 +96,7 @@ class Conductor:
             return row
         if self._live or self._fitting:
             return None
-        self._queue.extend(self._confirmation() if self._search else self._new_design_rows())
+        self._queue.extend(self._search.confirmation() if self._search else self._new_design_rows())
         if self._queue:
             return self._queue.popleft()
         self._conclude()
@@ -267,40 +274,26 @@ class Conductor:
     # ---- what comes after --------------------------------------------------------------------------------------
 
     def _new_design_rows(self) -> list[Row]:
-        """The rows of every (cell, replicate) that has none yet: all at first, more when `replicates` rose."""
-        have = {(row["cell"], row["replicate"]) for row in self._rows(phase="design")}
-        order = design.run_order(self.study, design.every_cell(self.study))
-        new = [design.trial_row(self.study, cell, number) for number, cell in order if (cell.name, number) not in have]
-        return [row for row in self._writer.add_trials(new) if row["state"] == "queued"]
-
-    def _confirmation(self) -> list[Row]:
-        """The finalists' replicates that are missing; once all have ended, the winner's, to read the test split."""
-        spec, rows, new = self.study.spec, self._rows(phase="confirm"), []
-        for finalist in self._finalists():
-            have = sum(row["cell"] == str(finalist["number"]) for row in rows)
-            new += confirm.replicates(finalist, spec.confirm.replicates, spec.seed, have)
-        if new:
-            return self._writer.add_trials(new)
-        won = confirm.winner(self._finalists(), rows, spec.objective.direction)
-        return [row for row in confirm.of(won, rows) if row["test_metrics"] is None] if won else []
-
-    def _finalists(self) -> list[Row]:
-        spec = self.study.spec
-        return confirm.finalists(self._rows(phase="search"), spec.confirm.top, spec.objective.direction)
+        """The rows that come next: tuning, then every (cell, replicate), then what their spread calls for."""
+        while new := new_rows(self.study, query.analysed(self.engine, self.study_id), self._pilot):
+            if queued := [row for row in self._writer.add_trials(new) if row["state"] == "queued"]:
+                return queued
+        return []
 
     def _conclude(self) -> None:
+        if self._pilot:
+            self.out_of_time = True
+            self.stopped = "the pilot is done: `archstudy plan` says what it tells, and running the study goes on"
+            return
         if self._search is None:
-            if any(row["state"] == "complete" for row in self._rows("design")):
+            if query.trials(self.engine, self.study_id, "design", ("complete",), ("id",)):
                 self.outcome = {"kind": "design"}
             else:
                 self.stopped = f"no trial was completed, so there is nothing to compare{self._why()}"
             return
-        confirmed, objective = self._rows(phase="confirm"), self.study.spec.objective
-        won = confirm.winner(self._finalists(), confirmed, objective.direction)
-        if won is None:
+        self.outcome = self._search.conclusion()
+        if self.outcome is None:
             self.stopped = f"no trial was completed, so there is no winner{self._why()}"
-            return
-        self.outcome = confirm.conclusion(won, confirmed, objective.target)
 
     def _why(self) -> str:
         """The commonest reason of trials without a result, else why the search gave up."""
@@ -311,9 +304,6 @@ class Conductor:
     def note(self) -> str | None:
         """Why the study ended as it did, where that needs saying."""
         return self.stopped or (self._search.ended if self._search else None)
-
-    def _rows(self, phase: str) -> list[Row]:
-        return query.trials(self._writer.engine, self._writer.study_id, phase=phase)
 
     # ---- looking on --------------------------------------------------------------------------------------------
 

@@ -66,13 +66,18 @@ def conclusion(finalist: Row, rows: Sequence[Row], metric: str) -> Mapping[str, 
         "search_value": finalist["value"],
         "fresh": _plain(fresh),
         "optimism": finalist["value"] - fresh.mean,
-        "test": {name: _plain(estimate([row["test_metrics"][name] for row in confirmed])) for name in tests},
+        "test": {name: _plain(estimate(_of_test(confirmed, name))) for name in tests},
         "finalists": len({row["cell"] for row in rows if row["state"] == "complete"}),
         "opened": len({row["cell"] for row in rows if row["test_metrics"]}),
         "replicates": [row["number"] for row in confirmed],
         "exported": median(confirmed)["number"],
         "costs": {name: finalist[name] for name in ("params", "macs", "activations")},
     }
+
+
+def _of_test(rows: Sequence[Row], name: str) -> list[float]:
+    """The values of those that have one: a table may lack some."""
+    return [row["test_metrics"][name] for row in rows if name in (row["test_metrics"] or {})]
 
 
 def _plain(estimated: Any) -> dict[str, Any]:

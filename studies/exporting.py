@@ -14,7 +14,7 @@ from searchspace.language.problems import nearest
 from searchspace.language.units import human, quantity
 from searchspace.language.yamldump import dump
 from searchspace.lower import lower
-from studies import card, screens
+from studies import card, text
 from studies.errors import NotFound
 from studies.jobs import job_of
 from studies.load import from_tree
@@ -55,6 +55,9 @@ def limits(text: str) -> dict[str, float]:
 
 def export(engine: Engine, row: Row, wanted: Wanted, out: Path, files: Path) -> dict[str, Any]:
     """Write the bundle of the wanted trial; what it holds."""
+    if row["spec"].get("evaluate"):
+        told = f"the results of {row['name']!r} come from a table and nothing was trained, so there are no weights"
+        raise NotFound(f"{told}; export from a study without evaluate")
     from worker import bundle  # torch
 
     study = from_tree(row["spec"], row["yaml"])
@@ -94,7 +97,7 @@ def export(engine: Engine, row: Row, wanted: Wanted, out: Path, files: Path) -> 
 def told(facts: dict[str, Any]) -> list[str]:
     """What `export` prints."""
     forms = [name for name in facts["files"] if name in facts["differences"]]
-    metrics = ", ".join(f"{name} {screens.metric(value, name)}" for name, value in facts["metrics"].items())
+    metrics = ", ".join(f"{name} {text.metric(value, name)}" for name, value in facts["metrics"].items())
     return [
         f"bundle: {facts['folder']} (trial {facts['trial']} of {facts['study']}): {', '.join(facts['files'])}",
         f"checked on all {facts['examples']} validation examples: {', '.join(forms)} agree with the trained network "
@@ -174,4 +177,4 @@ def _blueprint(row: Row, trial: Row) -> str:
 
 
 def _about(row: Row, trial: Row) -> str:
-    return f"Trial {trial['number']} of the study {row['name']}: {screens.assignment(trial['assignment'])}."
+    return f"Trial {trial['number']} of the study {row['name']}: {text.assignment(trial['assignment'])}."

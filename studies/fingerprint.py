@@ -28,6 +28,8 @@ def identity(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a normalised study that its fingerprint is of; `replicates` may rise, so it is not in it."""
     kept = {section: value for section, value in tree.items() if section not in FREE and value is not None}
     kept["data"] = datasource.identity(kept.get("data", {}))
+    if kept.get("evaluate", {}).get("digest"):
+        kept["evaluate"] = {"digest": kept["evaluate"]["digest"]}  # its content, wherever the file lies
     if "design" in kept:
         kept["design"] = {name: value for name, value in kept["design"].items() if name != "replicates"}
     return kept

@@ -9,6 +9,7 @@ from typing import Any
 
 from studies.candidate import Study
 from studies.seeds import derive
+from studies.tabular import request
 from worker.job import Job, Mate, Mode
 
 Row = dict[str, Any]
@@ -32,6 +33,7 @@ def job_of(study: Study, row: Mapping[str, Any], files: Path, mode: Mode, mates:
         timeout_seconds=resources.timeout_seconds,
         mates=tuple(Mate(mate["id"], mate["seed"], str(folder_of(files, mate["id"]))) for mate in mates),
         measure=study.spec.measure.model_dump(mode="json", exclude_none=True),
+        table=request(study.spec, study.space, row),
     )
 
 

@@ -17,9 +17,11 @@ from searchspace.language.sentences import at_keys, problems
 from searchspace.language.space import Assignment, SearchSpace, search_space, survey
 from studies.candidate import Impossible, Study, network_of
 from studies.checks import checks
-from studies.design import every_cell
+from studies.design.cells import every_cell
 from studies.errors import NotFound
 from studies.spec import TEMPLATES, StudySpec, one_question
+from studies.tablechecks import unanswered
+from studies.tabular import table_of
 from studies.templates import probe_assignments, random_assignments
 from worker.datasource import DataFacts, describe, digest
 
@@ -59,22 +61,40 @@ def from_tree(tree: Mapping[str, Any], text: str, facts: DataFacts | None = None
     return Study(spec, _space(spec), facts or describe(spec.data, spec.task), tree, text)
 
 
+def stored(row: Mapping[str, Any]) -> Study:
+    """The study of a row; without its data set, which may have been moved since, nothing is known of its data."""
+    try:
+        return from_tree(row["spec"], row["yaml"])
+    except (ValueError, OSError):
+        return from_tree(row["spec"], row["yaml"], DataFacts((), 0, 0, ()))
+
+
 def _study(document: yamlio.Document, folder: Path) -> Study:
     if not isinstance(document.data, dict):
         raise SpecError([Problem((), "a study is a mapping; start with apiVersion: archstudy/v1")])
     data, unread = _unpacked(_absolute(document.data, folder), folder)
     spec, broken, found = _readable(data)
     found += unread
-    space, more = survey(spec.variables, {section: getattr(spec, section) for section in TEMPLATES})
+    space, more = survey(spec.declared, {section: getattr(spec, section) for section in TEMPLATES})
     found += more if "variables" not in broken else []
     facts = _facts(spec, found) if not broken & {"data", "task"} else None
     found += checks(spec, space, broken, facts)
     if found or facts is None:
         raise SpecError(_once(found))
-    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"digest": digest(spec.data)})})
+    spec = _pinned(spec, space)
     study = Study(spec, space, facts, spec.model_dump(mode="json", exclude_none=True), document_text(document))
     _must_hold_a_network(study)
+    if asked := unanswered(study):
+        raise SpecError(asked)
     return study
+
+
+def _pinned(spec: StudySpec, space: SearchSpace) -> StudySpec:
+    """The spec with the digests of its data and of its table."""
+    found: dict[str, Any] = {"data": spec.data.model_copy(update={"digest": digest(spec.data)})}
+    if spec.evaluate:
+        found["evaluate"] = spec.evaluate.model_copy(update={"digest": table_of(spec, space).digest})
+    return spec.model_copy(update=found)
 
 
 def _readable(data: dict[str, Any]) -> tuple[StudySpec, set[str], list[Problem]]:
@@ -116,12 +136,15 @@ def document_text(document: yamlio.Document) -> str:
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tree with relative paths, of the data and of first filters, resolved against the file's folder."""
+    """The tree with relative paths, of the data, a table and first filters, resolved against the file's folder."""
     section = data.get("data")
     source = section.get("source") if isinstance(section, dict) else None
     kind, colon, path = source.partition(":") if isinstance(source, str) else ("", "", "")
     if colon and kind != "hf":
         data = {**data, "data": {**data["data"], "source": f"{kind}:{(folder / path).resolve()}"}}
+    table = data.get("evaluate")
+    if isinstance(table, dict) and isinstance(table.get("table"), str):
+        data = {**data, "evaluate": {**table, "table": str((folder / table["table"]).resolve())}}
     return _with_filters(data, folder)
 
 
@@ -142,7 +165,7 @@ def _with_filters(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _space(spec: StudySpec) -> SearchSpace:
-    return search_space(spec.variables, {section: getattr(spec, section) for section in TEMPLATES})
+    return search_space(spec.declared, {section: getattr(spec, section) for section in TEMPLATES})
 
 
 def _unpacked(data: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:

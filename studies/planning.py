@@ -6,17 +6,22 @@ import random
 from collections import Counter
 from typing import Any
 
-from studies import design
 from studies.advising import advised
 from studies.candidate import Candidate, Study, candidate
+from studies.design.cells import every_cell
+from studies.design.plan import facts as design_facts
+from studies.noise import UNKNOWN, Known
 from studies.seeds import derive
 
 DRAWN = 500
 """Random proposals that stand for a space too large to be counted whole."""
 
 
-def plan(study: Study) -> dict[str, Any]:
-    """Plain facts; `archstudy plan --json` prints them and `screens.plan` words them."""
+def plan(study: Study, known: Known = UNKNOWN) -> dict[str, Any]:
+    """Plain facts; `archstudy plan --json` prints them and `screens.plan` words them.
+
+    `known` is what earlier trials tell of noise and time.
+    """
     facts = {
         "name": study.spec.name,
         "about": study.spec.about,
@@ -29,33 +34,12 @@ def plan(study: Study) -> dict[str, Any]:
         },
         "objective": study.spec.objective.target,
     }
-    return facts | (_search(study) if study.spec.search else _design(study))
+    return facts | (_search(study) if study.spec.search else _design(study, known))
 
 
-def _design(study: Study) -> dict[str, Any]:
-    assert study.spec.design is not None
-    cells = design.every_cell(study)
-    possible = [cell for cell in cells if not cell.reason]
-    return {
-        "kind": "design",
-        "cells": [
-            {
-                "cell": cell.name,
-                "assignment": cell.assignment,
-                "macs": cell.cost and cell.cost.macs,
-                "params": cell.cost and cell.cost.params,
-                "activations": cell.cost and cell.cost.activations,
-                "field": cell.cost and cell.cost.field,
-                "depth": cell.cost and cell.cost.depth,
-                "error": cell.error,
-                "reason": cell.reason,
-            }
-            for cell in cells
-        ],
-        "replicates": study.spec.design.replicates,
-        "trials": len(possible) * study.spec.design.replicates,
-        "advice": advised(study, (cell.assignment for cell in possible)),
-    }
+def _design(study: Study, known: Known) -> dict[str, Any]:
+    possible = (cell.assignment for cell in every_cell(study) if not cell.reason)
+    return design_facts(study, known) | {"advice": advised(study, possible)}
 
 
 def _search(study: Study) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from studies import store
 from studies.candidate import Study
 from studies.conductor import Conductor
+from studies.design.spec import DesignSpec
 from studies.errors import Conflict
 from studies.fingerprint import differences, fingerprint
 from studies.store import Engine, LeaseHeld, StudyExists, Writer, query
@@ -40,15 +41,18 @@ class Ended:
     worked: bool
 
 
-def run(study: Study, engine: Engine, files: Path, drive: Driver, watch: Watch) -> Ended:
-    """Create the study or go on with it; nothing happens where it is complete and its budget has not grown."""
+def run(study: Study, engine: Engine, files: Path, drive: Driver, watch: Watch, pilot: bool = False) -> Ended:
+    """Create the study or go on with it; nothing happens where it is complete and its budget has not grown.
+
+    A `pilot` of a design study trains a few of its trials, to learn how noisy they are.
+    """
     row, changed = enrol(study, engine)
     if row["state"] == "complete" and not changed:
         return Ended(row, worked=False)
     token = _acquire(engine, row["id"])
     writer = Writer(engine, row["id"], token)
     try:
-        _conduct(Conductor(study, writer, files), writer, drive, watch)
+        _conduct(Conductor(study, writer, files, pilot=pilot), writer, drive, watch)
     finally:
         store.release(engine, row["id"], token)
     ended = query.find_study(engine, study.spec.name)
@@ -93,8 +97,7 @@ def _must_be_the_same(study: Study, row: dict[str, Any]) -> None:
             f"the store holds another study named {study.spec.name!r} (its fingerprint is {row['fingerprint']}, this "
             f"file's {fingerprint(study.tree)}); give this one another name, or undo the differences:\n  {changes}"
         )
-    if study.spec.design and row["spec"]["design"]["replicates"] > study.spec.design.replicates:
-        had = row["spec"]["design"]["replicates"]
+    if study.spec.design and (had := DesignSpec.model_validate(row["spec"]["design"]).least) > study.spec.design.least:
         raise Conflict(f"design.replicates may rise but not fall; it was {had}, write at least that")
 
 

@@ -7,52 +7,15 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
-from searchspace.language.problems import shown
-from searchspace.language.space import label
-from searchspace.language.units import human, percent
-from studies import analysis
+from searchspace.language.units import human
 from studies.candidate import Study
+from studies.design import screens as design
 from studies.findings import findings
-from studies.verdict import as_text, verdict
+from studies.text import assignment, count, interval, metric, table
+from studies.verdict import as_text
 from worker.metrics import direction, is_share
 
 Row = Mapping[str, Any]
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Aligned columns: text to the left, numbers to the right."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-    right = [
-        bool(cells) and all(row[index][:1] in "0123456789+-." or not row[index] for row in cells)
-        for index in range(len(widths))
-    ]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [text.rjust(w) if r else text.ljust(w) for text, w, r in zip(row, widths, right, strict=True)]
-        return "  ".join(padded).rstrip()
-
-    return [line(headers), line(["-" * width for width in widths]), *map(line, cells)]
-
-
-def interval(mean: float, half_width: float | None, metric: str, n: int | None = None) -> str:
-    """`98.61 % +- 0.42`, or the mean alone where the seeds give no interval: one seed, or `n` that all agree."""
-    if half_width is None:
-        return f"{as_text(mean, metric)} (n = 1)"
-    if half_width == 0:
-        return f"{as_text(mean, metric)} (all {f'{n} ' if n else ''}seeds agree)"
-    scaled = f"{half_width * 100:.2f}" if is_share(metric) else f"{half_width:.2g}"
-    return f"{as_text(mean, metric)} +- {scaled}"
-
-
-def assignment(values: Mapping[str, Any]) -> str:
-    """`depth=2 kernel=3 lr=0.0812`."""
-    return " ".join(f"{name}={setting(value)}" for name, value in values.items())
-
-
-def setting(value: Any) -> str:
-    """A variable's value: a section by its word or kind."""
-    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value).strip("'")
 
 
 def plan(study: Study, facts: Row) -> list[str]:
@@ -63,7 +26,7 @@ def plan(study: Study, facts: Row) -> list[str]:
     images = f"{data['images']:,}" if data["images"] else "an unknown number of"
     lines.append(f"data: {data['source']}, {images} examples of {shape}, {data['outputs']} outputs")
     lines += [f"note: {note}" for note in data["notes"]]
-    lines += _design_plan(study, facts) if facts["kind"] == "design" else _search_plan(facts)
+    lines += design.plan(study, facts) if facts["kind"] == "design" else _search_plan(facts)
     return lines + advice(facts["advice"])
 
 
@@ -79,40 +42,6 @@ def advice(rows: Sequence[Row], width: int = 110) -> list[str]:
         text = f"{row['kind']}: {row['message']}{which}; {row['cure']}. {row['reason']} [{row['source']}]"
         told += wrap(text, width, initial_indent="* ", subsequent_indent="  ", break_on_hyphens=False)
     return told
-
-
-def _design_plan(study: Study, facts: Row) -> list[str]:
-    assert study.spec.design is not None
-    held = study.spec.design.match
-    rows = [
-        [
-            cell["cell"],
-            held and cell["assignment"].get(held.by),
-            *(_count(cell[name]) for name in _COUNTS),
-            cell["field"],
-        ]
-        + ["" if cell["error"] is None else f"{cell['error']:+.1%}", cell["reason"] and "impossible"]
-        for cell in facts["cells"]
-    ]
-    headers = ["cell", held.by if held else "", *_COUNTS, "field", "off target", ""]
-    reasons = [f"{cell['cell']}: {cell['reason']}" for cell in facts["cells"] if cell["reason"]]
-    held_text = (
-        f"held: {held.cost} at {human(held.target)} within {percent(float(held.tolerance))}, by {held.by}"
-        if held
-        else "no cost is held"
-    )
-    cells = len(facts["cells"]) - len(reasons)
-    many = f"{cells} cell{'s' * (cells != 1)} x {facts['replicates']} replicates = {facts['trials']} trials"
-    return [held_text, many, "", *table(*_filled(headers, rows)), *([""] if reasons else []), *reasons]
-
-
-def _filled(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[list[Any]]]:
-    """The columns in which something stands."""
-    kept = [index for index in range(len(headers)) if any(row[index] not in (None, "") for row in rows)]
-    return [headers[index] for index in kept], [[row[index] for index in kept] for row in rows]
-
-
-_COUNTS = ("macs", "params", "activations")
 
 
 def _search_plan(facts: Row) -> list[str]:
@@ -153,7 +82,7 @@ def study(studied: Study, row: Row, trials: Sequence[Row]) -> list[str]:
     if studied.spec.about:
         lines.append(studied.spec.about)
     lines += ["", *_trial_table(row, trials), ""]
-    lines += winner(row) if row["kind"] == "search" else design(studied, trials)
+    lines += winner(row) if row["kind"] == "search" else design.results(studied, trials)
     return lines + baselines(row)
 
 
@@ -179,7 +108,7 @@ def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
             trial["state"],
             None if trial["value"] is None else as_text(trial["value"], row["metric"]),
         ]
-        + [_count(trial["macs"]), _count(trial["params"]), f"{trial['train_seconds']:.1f} s", _named(trial)]
+        + [count(trial["macs"]), count(trial["params"]), f"{trial['train_seconds']:.1f} s", _named(trial)]
         for trial in ran
     ]
     lines = table(["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"], rows) if rows else []
@@ -232,50 +161,6 @@ def _optimism(told: Row) -> str:
     return f"optimistic by {amount}" if better and value else f"pessimistic by {amount}" if value else "exact"
 
 
-def design(studied: Study, trials: Sequence[Row]) -> list[str]:
-    """A design study: the table of cells, what each costs, the verdict."""
-    assert studied.spec.design is not None
-    factors, metric = studied.spec.design.factors, studied.spec.objective.target
-    results = analysis.cells([dict(trial) for trial in trials if trial["phase"] == "design"], factors)
-    lines = [f"{metric} of the last epoch: mean and 95 % interval over the seeds", ""]
-    grid = _grid(results, factors, metric) if len(factors) == 2 else []
-    by = studied.spec.design.match.by if studied.spec.design.match else None
-    rows = [_cell_row(result, metric, by) for result in results]
-    listed = table(["cell", *([by] if by else []), metric, "n", *_COUNTS], rows)
-    return [
-        *lines,
-        *grid,
-        *([""] if grid else []),
-        *listed,
-        "",
-        *verdict(studied.spec, results, studied.facts.validation),
-    ]
-
-
-def _grid(results: Sequence[analysis.CellResult], factors: Sequence[str], metric: str) -> list[str]:
-    """First factor down, second across."""
-    down, across = (list(dict.fromkeys(one.levels[factor] for one in results)) for factor in factors)
-    at = {(one.levels[factors[0]], one.levels[factors[1]]): one for one in results}
-    rows = [[f"{factors[0]} {one}", *(_mean(at.get((one, two)), metric) for two in across)] for one in down]
-    return table(["", *(f"{factors[1]} {two}" for two in across)], rows)
-
-
-def _mean(result: analysis.CellResult | None, metric: str) -> str:
-    told = result and result.estimate
-    return interval(told.mean, told.half_width, metric, told.n) if told else "-"
-
-
-def _cell_row(result: analysis.CellResult, metric: str, by: str | None) -> list[Any]:
-    solved = [result.assignment.get(by)] if by else []
-    return [
-        result.name,
-        *solved,
-        _mean(result, metric),
-        len(result.values),
-        *(_count(result.costs[name]) for name in _COUNTS),
-    ]
-
-
 def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str]:
     """One trial: what it is, how it went, epoch by epoch."""
     lines = [f"trial {one['number']} of {row['name']} ({one['phase']}, {one['state']}, attempts: {one['attempts']})"]
@@ -286,12 +171,3 @@ def trial(studied: Study, row: Row, one: Row, epochs: Sequence[Row]) -> list[str
     names = sorted({name for epoch in epochs for name in epoch["metrics"]})
     rows = [[epoch["epoch"], *(metric(epoch["metrics"].get(name), name) for name in names)] for epoch in epochs]
     return [*lines, *(table(["epoch", *names], rows) if rows else ["no epoch yet"])]
-
-
-def metric(value: Any, name: str) -> str:
-    """One measured value; what is not a number stands as it is, and nothing for what was not measured."""
-    return as_text(value, name) if isinstance(value, int | float) else str("" if value is None else value)
-
-
-def _count(value: Any) -> str | None:
-    return None if value is None else human(value)

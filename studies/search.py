@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from studies import confirm
 from studies.brain import Brain, Outcome
 from studies.candidate import Candidate, Study, candidate, described, key
 from studies.fingerprint import digest
@@ -51,6 +53,30 @@ class Search:
                 return row
             self.ended = self._why_give_up()
         return None
+
+    def confirmation(self) -> list[Row]:
+        """The finalists' replicates that are missing; once all have ended, the winner's, to read the test split."""
+        spec, rows, new = self._study.spec, self._rows("confirm"), []
+        for finalist in self._finalists():
+            have = sum(row["cell"] == str(finalist["number"]) for row in rows)
+            new += confirm.replicates(finalist, spec.confirm.replicates, spec.seed, have)
+        if new:
+            return self._writer.add_trials(new)
+        won = confirm.winner(self._finalists(), rows, spec.objective.direction)
+        return [row for row in confirm.of(won, rows) if row["test_metrics"] is None] if won else []
+
+    def conclusion(self) -> Mapping[str, Any] | None:
+        """The winner and what is known of it; None where no finalist completed a replicate."""
+        confirmed, objective = self._rows("confirm"), self._study.spec.objective
+        won = confirm.winner(self._finalists(), confirmed, objective.direction)
+        return confirm.conclusion(won, confirmed, objective.target) if won else None
+
+    def _finalists(self) -> list[Row]:
+        spec = self._study.spec
+        return confirm.finalists(self._rows("search"), spec.confirm.top, spec.objective.direction)
+
+    def _rows(self, phase: str) -> list[Row]:
+        return query.trials(self._writer.engine, self._writer.study_id, phase=phase)
 
     def finished(self, row: Row) -> None:
         """A trained trial has ended, and its row says how: tell the brain, and end its repeats with it.

@@ -9,23 +9,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from searchspace.blueprint import Spec
-from searchspace.language.problems import FieldError, shown
-from searchspace.language.units import bound, fraction, quantity
+from searchspace.language.problems import FieldError
+from studies.design.spec import DesignSpec
+from studies.fields import Bound, Name
 from worker.datasource import DataSpec
 from worker.measure import MeasureSpec
-
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(_NAME, text):
-        raise ValueError(
-            f"got {shown(text)}; write 1 to 100 of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first"
-        )
-    return text
 
 
 def _version(version: Any) -> Any:
@@ -35,11 +26,6 @@ def _version(version: Any) -> Any:
     return version
 
 
-def _bound(text: Any) -> Any:
-    bound(text)
-    return text
-
-
 _Version = Literal["archstudy/v1"]
 VERSIONS: tuple[str, ...] = get_args(_Version)
 """The versions of the language that are read, the newest last.
@@ -47,14 +33,9 @@ VERSIONS: tuple[str, ...] = get_args(_Version)
 Within one, sound files stay sound and keep their meaning and fingerprint; docs/spec.md has the rule.
 """
 Version = Annotated[_Version, BeforeValidator(_version)]
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _NAME})]
-Quantity = Annotated[int | float | str, BeforeValidator(quantity)]
-Fraction = Annotated[int | float | str, BeforeValidator(fraction)]
-Bound = Annotated[str, BeforeValidator(_bound)]
 TEMPLATES = ("blueprint", "recipe")
 """The sections that may hold `$variables`."""
 
-CountedCost = Literal["params", "macs", "activations"]
 BaselineName = Literal["majority", "logistic", "mlp", "hog_svm"]
 
 
@@ -108,42 +89,6 @@ class SearchSpec(Spec):
     start: Annotated[list[dict[str, Any]], Field(max_length=1_000)] | None = None
 
 
-class MatchTo(Spec):
-    """Hold one cost equal in every cell: `{macs: 2M, by: width, tolerance: 4%}`."""
-
-    macs: Quantity | None = None
-    params: Quantity | None = None
-    activations: Quantity | None = None
-    by: str
-    tolerance: Fraction = 0.05
-
-    @model_validator(mode="after")
-    def _one(self) -> MatchTo:
-        if sum(value is not None for value in (self.macs, self.params, self.activations)) != 1:
-            raise ValueError("a match holds one cost; write one of macs, params, activations, such as {macs: 2M}")
-        if self.target <= 0:
-            raise FieldError(self.cost, f"a match needs a cost above 0, got {self.target}; write one, such as 2M")
-        return self
-
-    @property
-    def cost(self) -> CountedCost:
-        """The name of the cost that is held."""
-        return "macs" if self.macs is not None else "params" if self.params is not None else "activations"
-
-    @property
-    def target(self) -> int:
-        """What it should be."""
-        return int(getattr(self, self.cost))
-
-
-class DesignSpec(Spec):
-    """A controlled study: every combination of the factors' levels, each trained `replicates` times."""
-
-    factors: Annotated[list[str], Field(min_length=1)]
-    match: MatchTo | None = None
-    replicates: Annotated[int, Field(ge=1, le=1_000)] = 3
-
-
 class BudgetSpec(Spec):
     """`trials` counts trained trials; `hours` is the conductor's time summed over its runs.
 
@@ -178,6 +123,16 @@ class ResourcesSpec(Spec):
     together: Annotated[int, Field(ge=1, le=64)] = 1
 
 
+class EvaluateSpec(Spec):
+    """Where results come from, instead of training: a table (CSV or parquet) of variables, seeds and metrics.
+
+    One line for each assignment and seed, or for each of their epochs where there is a column `epoch`.
+    """
+
+    table: str
+    digest: str | None = None
+
+
 def one_question(design: Any, search: Any) -> None:
     """A FieldError unless exactly one of the two sections is there."""
     if design is not None and search is not None:
@@ -205,12 +160,22 @@ class StudySpec(Spec):
     resources: ResourcesSpec = ResourcesSpec()
     measure: MeasureSpec = MeasureSpec()
     baselines: list[BaselineName] = []
+    evaluate: EvaluateSpec | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
     @model_validator(mode="after")
     def _one_question(self) -> StudySpec:
         one_question(self.design, self.search)
         return self
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The variables, with those that `design.tune` alone declares by listing their settings."""
+        tuned = (self.design and self.design.tune) or {}
+        return {
+            **self.variables,
+            **{name: {"choice": one} for name, one in tuned.items() if name not in self.variables},
+        }
 
     @property
     def objective(self) -> Objective:

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("altair", reason="altair is not installed")
 
 from dashboard import charts
-from studies.analysis import CellResult
+from studies.analysis.results import CellResult
 from studies.store import Engine, Writer, acquire, connect, create_study, query, release
 
 

@@ -15,7 +15,8 @@ from dashboard.views import design as design_view
 from dashboard.views import network as network_view
 from dashboard.views import studies as studies_view
 from dashboard.views import study as study_view
-from studies import analysis, confirm
+from studies import confirm
+from studies.analysis.cells import cells
 from studies.candidate import candidate
 from studies.load import from_tree, load
 from studies.store import Engine, Writer, acquire, connect, create_study, query, release
@@ -277,7 +278,7 @@ def test_a_design_study_has_a_panel_for_each_level_of_its_second_factor(
     text = words_of(app)
     assert charts_of(app) == charts
     assert "What these data say" in text
-    assert len(app.dataframe[0].value) == len(analysis.cells(query.trials(engine, 1), list(factors)))
+    assert len(app.dataframe[0].value) == len(cells(query.trials(engine, 1), list(factors)))
 
 
 def test_a_band_that_is_cut_is_told(engine: Engine) -> None:
@@ -300,9 +301,9 @@ def test_a_regression_is_shown_in_its_own_unit(engine: Engine) -> None:
     assert charts_of(opened("design", study="regression")) == 2
 
 
-def test_data_that_are_gone_are_one_sentence(engine: Engine) -> None:
+def test_a_study_whose_data_are_gone_has_its_verdict(engine: Engine) -> None:
     design(engine, "gone", {"depth": [1, 2], "kernel": [3, 5]}, data={"source": "arrays:/nowhere/images.npz"})
-    assert "There is no verdict here" in words_of(opened("design", study="gone"))
+    assert "Intervals cover the seeds" in words_of(opened("design", study="gone"))
     assert "The network cannot be drawn" in words_of(opened("network", study="gone", trial="0"))
 
 

@@ -16,7 +16,8 @@ from searchspace.language.problems import UNKNOWN, Problem, SpecError
 from searchspace.language.yamlio import load as parsed
 from studies.candidate import Study, candidate, described, network_of
 from studies.cli import main
-from studies.design import every_cell, trial_row
+from studies.design.cells import every_cell
+from studies.design.rows import trial_row
 from studies.load import load
 from studies.templates import probe_assignments
 

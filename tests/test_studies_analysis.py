@@ -1,67 +1,36 @@
-"""Statistics: intervals against scipy, contrasts paired by seed, Holm by hand, and how many seeds show a difference."""
+"""Cells and contrasts: paired by seed, Holm by hand, what is left out, and what cannot be told."""
 
 import random
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any
 
 import pytest
 from scipy import stats
 
-from studies.analysis import Contrast, cells, contrasts, image_error, seeds_needed, spread
-from studies.statistics import estimate, quantile
+from studies.analysis.cells import cells, fold
+from studies.analysis.contrasts import contrasts
+from studies.analysis.results import Contrast
+
+Values = dict[tuple[Any, ...], Sequence[float | None]]
 
 
-def rows(
-    values: dict[tuple[Any, ...], Sequence[float | None]], factors: Sequence[str] = ("depth",)
-) -> list[dict[str, Any]]:
+def rows(values: Values, factors: Sequence[str] = ("depth",), phase: str = "design") -> list[dict[str, Any]]:
     """Trial rows: for each combination of levels one value per seed; None is a failed trial."""
     found = []
     for levels, seeds in values.items():
-        assignment = dict(zip(factors, levels, strict=True))
-        cost = 100 * (1 + int(levels[0] == max(values)[0]))
+        head = {"phase": phase, "cell": str(levels), "assignment": dict(zip(factors, levels, strict=True))}
+        head |= {"macs": 100, "params": 200 if levels == [*values][-1] else 100, "activations": 10, "reason": None}
         for replicate, value in enumerate(seeds):
-            row = {
-                "cell": str(levels),
-                "assignment": assignment,
-                "replicate": replicate,
-                "value": value,
-                "reason": None,
-            }
-            row |= {"macs": 100, "params": cost, "activations": 10}
-            found.append(row | {"state": "failed" if value is None else "complete"})
+            row = {**head, "replicate": replicate, "value": value, "metrics": {"val_accuracy": value}}
+            ended = {"state": "complete"} if value is not None else {"state": "failed", "failure_kind": "diverged"}
+            found.append(row | ended)
     return found
 
 
 def compared(
-    values: dict[tuple[Any, ...], Sequence[float | None]], factors: Sequence[str] = ("depth",)
+    values: Values, factors: Sequence[str] = ("depth",), first: int | None = None, **more: Any
 ) -> list[Contrast]:
-    return contrasts(cells(rows(values, factors), factors), factors)
-
-
-@pytest.mark.parametrize(("n", "widths"), [(3, 2.48), (5, 1.24), (10, 0.72)])
-def test_half_widths_in_standard_deviations(n: int, widths: float) -> None:
-    dice = random.Random(n)
-    told = estimate([dice.gauss(0, 1) for _ in range(n)])
-    assert told.half_width is not None
-    assert told.deviation is not None
-    assert told.half_width / told.deviation == pytest.approx(widths, abs=0.005)
-
-
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-def test_intervals_are_those_of_scipy(confidence: float) -> None:
-    dice = random.Random(7)
-    for n in range(2, 20):
-        values = [dice.gauss(5, 2) for _ in range(n)]
-        told = estimate(values, confidence)
-        low, high = stats.t.interval(confidence, n - 1, loc=told.mean, scale=stats.sem(values))
-        assert (told.low, told.high) == (pytest.approx(low), pytest.approx(high))
-    assert quantile(2) == pytest.approx(4.30, abs=0.005)
-
-
-def test_one_value_says_nothing_of_its_spread() -> None:
-    told = estimate([0.9])
-    assert (told.n, told.mean, told.deviation, told.half_width, told.low, told.high) == (1, 0.9, None, None, None, None)
+    return contrasts(cells(rows(values, factors), factors, first=first), factors, **more)
 
 
 def test_a_contrast_is_paired_by_seed() -> None:
@@ -75,7 +44,7 @@ def test_a_contrast_is_paired_by_seed() -> None:
 
 
 def test_a_contrast_is_averaged_over_the_other_factors_seed_by_seed() -> None:
-    values = {(1, "a"): [0.0, 0.1], (1, "b"): [0.2, 0.4], (2, "a"): [0.1, 0.3], (2, "b"): [0.6, 0.6]}
+    values: Values = {(1, "a"): [0.0, 0.1], (1, "b"): [0.2, 0.4], (2, "a"): [0.1, 0.3], (2, "b"): [0.6, 0.6]}
     depth, kind = compared(values, ("depth", "kind"))
     assert (depth.factor, depth.low, depth.high, depth.difference.mean) == ("depth", 1, 2, pytest.approx(0.225))
     assert depth.difference.deviation == pytest.approx(stats.tstd([0.25, 0.2]))
@@ -85,10 +54,11 @@ def test_a_contrast_is_averaged_over_the_other_factors_seed_by_seed() -> None:
 def test_only_common_seeds_and_combinations_are_compared() -> None:
     (found,) = compared({(1,): [0.1, None, 0.3], (2,): [0.2, 0.9, 0.5]})
     assert (found.difference.n, found.difference.mean) == (2, pytest.approx(0.15))
-    values = {(1, "a"): [0.0, 0.1], (1, "b"): [None, None], (2, "a"): [0.1, 0.3], (2, "b"): [0.6, 0.6]}
+    values: Values = {(1, "a"): [0.0, 0.1], (1, "b"): [None, None], (2, "a"): [0.1, 0.3], (2, "b"): [0.6, 0.6]}
     depth, kind = compared(values, ("depth", "kind"))
     assert (depth.difference.mean, kind.difference.mean) == (pytest.approx(0.15), pytest.approx(0.4))
     assert compared({(1,): [0.1, None], (2,): [None, 0.9]}) == []
+    assert compared({}) == []
 
 
 def test_levels_are_in_order_and_every_pair_is_compared() -> None:
@@ -96,7 +66,44 @@ def test_levels_are_in_order_and_every_pair_is_compared() -> None:
     assert [(one.low, one.high) for one in found] == [(1, 2), (1, 4), (2, 4)]
 
 
-def test_holm_by_hand() -> None:
+def test_only_the_listed_pairs_are_compared_and_counted() -> None:
+    values: Values = {(1,): [1.0, 2.0, 3.1], (2,): [3.0, 5.0, 4.0], (4,): [4.0, 4.5, 5.0]}
+    (found,) = compared(values, compare={"depth": [[4, 1]]})
+    assert (found.low, found.high) == (4, 1)
+    assert found.p == pytest.approx(float(stats.ttest_rel(values[(1,)], values[(4,)]).pvalue))
+    assert compared(values, compare={"depth": [[1, 8]]}) == []
+
+
+def test_sections_and_booleans_are_levels() -> None:
+    values: Values = {("x",): [1.0, 2.0], ("y",): [1.5, 2.6]}
+    made = rows(values)
+    for row in made:
+        row["assignment"] = {"depth": {"norm": row["assignment"]["depth"]}}
+    (found,) = contrasts(cells(made, ["depth"]), ["depth"])
+    assert (found.low, found.high, found.difference.n) == ({"norm": "x"}, {"norm": "y"}, 2)
+    (found,) = compared({(True,): [1.0, 2.0], (False,): [1.5, 2.6]})
+    assert (found.low, found.high) == (False, True)
+
+
+def test_one_factor_at_a_time_compares_with_the_baseline_and_with_each_other() -> None:
+    values: Values = {(1, "a"): [0.1, 0.2], (2, "a"): [0.3, 0.5], (4, "a"): [0.2, 0.4], (1, "b"): [0.0, 0.3]}
+    found = compared(values, ("depth", "kind"))
+    assert [(one.factor, one.low, one.high) for one in found] == [
+        ("depth", 1, 2), ("depth", 1, 4), ("depth", 2, 4), ("kind", "a", "b"),
+    ]  # fmt: skip
+
+
+def test_a_balanced_fraction_compares_the_levels_means() -> None:
+    """2^(3-1): no two of its cells differ in one factor alone, but every other factor cancels."""
+    values: Values = {(1, 1, 2): [3.0, 5.0], (1, 2, 1): [1.0, 2.0], (2, 1, 1): [2.0, 2.0], (2, 2, 2): [8.0, 9.0]}
+    a, b, c = compared(values, ("a", "b", "c"))
+    assert (a.difference.mean, b.difference.mean, c.difference.mean) == (2.5, 2.0, 4.5)
+    assert a.difference.deviation == pytest.approx(stats.tstd([3.0, 2.0]))
+    del values[(2, 2, 2)]
+    assert compared(values, ("a", "b", "c")) == [], "without one cell nothing cancels"
+
+
+def test_holm_over_all_contrasts() -> None:
     """Of three p-values the least counts three times, the next twice, and none less than the one before."""
     found = compared({(1,): [0.0, 0.0, 0.0, 0.0], (2,): [0.9, 1.0, 1.1, 1.2], (3,): [1.0, 1.3, 1.0, 1.4]})
     pairs = [([0.9, 1.0, 1.1, 1.2], [0.0] * 4), ([1.0, 1.3, 1.0, 1.4], [0.0] * 4)]
@@ -109,7 +116,7 @@ def test_holm_by_hand() -> None:
 def test_holm_never_falls_and_never_exceeds_1() -> None:
     dice = random.Random(5)
     for _ in range(30):
-        values = {(level,): [dice.gauss(level / 4, 1) for _ in range(4)] for level in range(4)}
+        values: Values = {(level,): [dice.gauss(level / 4, 1) for _ in range(4)] for level in range(4)}
         told = sorted((one.p or 0.0) for one in compared(values))
         raw = sorted(
             float(stats.ttest_rel(values[(high,)], values[(low,)]).pvalue)
@@ -120,54 +127,68 @@ def test_holm_never_falls_and_never_exceeds_1() -> None:
         assert told == pytest.approx([max(steps[: rank + 1]) for rank in range(len(steps))])
 
 
-def test_seeds_that_agree_to_the_last_digit_show_nothing() -> None:
-    (found,) = compared({(1,): [0.5, 0.5, 0.5], (2,): [0.7, 0.7, 0.7]})
-    assert found.p == 1.0
+@pytest.mark.parametrize("high", [[0.7, 0.7, 0.7], [0.5 + 1e-16, 0.5, 0.5], [0.5, 0.5, 0.5]])
+def test_seeds_that_agree_to_the_last_digit_show_nothing(high: list[float]) -> None:
+    (found,) = compared({(1,): [0.5, 0.5, 0.5], (2,): high})
+    assert (found.p, found.difference.deviation) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize(("difference", "seeds"), [(0.1, 64), (0.2, 17), (0.3, 9), (0.5, 4)])
-def test_the_table_of_two_arms_that_share_no_seeds(difference: float, seeds: int) -> None:
-    """REFERENCE.md's: standard deviation 0.2 in each arm, so sqrt(2) 0.2 for their difference; within two seeds."""
-    assert seeds_needed(sqrt(2) * 0.2, difference) == pytest.approx(seeds, abs=2)
+def test_differences_that_are_rounding_alone_show_nothing() -> None:
+    """0.3 - 0.1 twice and 0.6 - 0.4 once: equal but for the last bits."""
+    (found,) = compared({(1,): [0.1, 0.4, 0.1], (2,): [0.3, 0.6, 0.3]})
+    assert (found.p, found.difference.deviation) == (1.0, 0.0)
+    values: Values = {(1, "a"): [0.1, 0.4, 0.2], (2, "a"): [0.3, 0.6, 0.4], (1, "b"): [0.7, 0.9, 0.3]}
+    (found, _) = compared(values | {(2, "b"): [0.5, 0.7, 0.1]}, ("depth", "kind"))
+    assert (found.p, found.difference.mean) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("effect", [0.2, 0.5, 0.8, 1.0, 1.5])
-def test_the_power_of_so_many_pairs_is_80_percent(effect: float) -> None:
-    n = seeds_needed(1.0, effect)
-    limit = stats.t.ppf(0.975, n - 1)
-    power = stats.nct.sf(limit, n - 1, effect * sqrt(n)) + stats.nct.cdf(-limit, n - 1, effect * sqrt(n))
-    assert power == pytest.approx(0.8, abs=0.035)
-
-
-def test_the_error_of_so_few_images() -> None:
-    assert image_error(0.95, 360) == pytest.approx(0.0115, abs=1e-4)
-    assert image_error(1.0, 360) == 0.0
+def test_one_seed_is_no_claim() -> None:
+    (found,) = compared({(1,): [0.5], (2,): [0.7]})
+    assert (found.p, found.difference.half_width, found.difference.mean) == (None, None, pytest.approx(0.2))
 
 
 def test_cells_have_their_costs_failures_and_reasons() -> None:
     made = rows({(1,): [0.5, None], (2,): [0.6, 0.7]})
+    made[0]["costs"] = {"field": 7}
     impossible = made[0] | {"cell": "(9,)", "assignment": {"depth": 9}, "state": "infeasible", "reason": "no room"}
     found = cells([*made, impossible | {"value": None, "params": None}], ["depth"])
-    assert [(cell.levels["depth"], len(cell.values), cell.failures, cell.reason) for cell in found] == [
-        (1, 1, 1, None), (2, 2, 0, None), (9, 0, 0, "no room"),
+    assert [(cell.levels["depth"], dict(cell.values), dict(cell.failed), cell.reason) for cell in found] == [
+        (1, {0: 0.5}, {1: "diverged"}, None), (2, {0: 0.6, 1: 0.7}, {}, None), (9, {}, {}, "no room"),
     ]  # fmt: skip
     assert found[2].estimate is None
-    assert spread(found, "params") == 2.0
-    assert spread([], "params") == 1.0
+    assert (found[0].costs["field"], found[0].metrics) == (7, {0: {"val_accuracy": 0.5}})
+    assert (fold(found, "params"), fold([], "params")) == (2.0, 1.0)
+
+
+def test_only_rows_of_the_phase_count() -> None:
+    values: Values = {(1,): [0.5, 0.6]}
+    both = rows(values) + rows({(1,): [0.1, 0.2]}, phase="raw")
+    assert [dict(cell.values) for cell in cells(both, ["depth"], "raw")] == [{0: 0.1, 1: 0.2}]
+    assert cells(both, ["depth"], "tune") == []
 
 
 def test_a_pair_that_shares_few_seeds_does_not_cost_the_others_theirs() -> None:
     full, factors = [0.1, 0.2, 0.4], ("depth", "kind")
-    values = {(1, "a"): full, (2, "a"): [0.2, 0.4, 0.5], (1, "b"): [0.3, None, None], (2, "b"): [None, 0.9, None]}
+    values: Values = {
+        (1, "a"): full, (2, "a"): [0.2, 0.4, 0.5], (1, "b"): [0.3, None, None], (2, "b"): [None, 0.9, None],
+    }  # fmt: skip
     depth, kind = compared(values, factors)
     assert (depth.difference.n, depth.difference.mean, depth.left_out) == (3, pytest.approx(0.4 / 3), ("kind=b",))
     assert (kind.difference.n, kind.left_out) == (1, ("depth=2",))
-    values |= {(1, "b"): full, (2, "b"): [0.4, 0.5, None]}
+    values |= {(1, "b"): full, (2, "b"): [0.4, None, None]}
+    depth, _ = compared(values, factors)
+    assert (depth.difference.n, depth.left_out) == (3, ("kind=b",)), "one of three seeds is too few"
+    values |= {(2, "b"): [0.4, 0.5, None]}
     depth, _ = compared(values, factors)
     assert (depth.difference.n, depth.left_out) == (2, ()), "two of three seeds are enough"
 
 
-def test_more_contrasts_need_more_seeds() -> None:
-    needed = [seeds_needed(1.0, 1.0, tests) for tests in (1, 3, 15)]
-    assert needed == sorted(set(needed))
-    assert needed[0] == seeds_needed(1.0, 1.0)
+def test_unequal_second_stages_leave_nothing_out() -> None:
+    """Seeds 3 and on are of the second stage: means are over all common seeds, deviations over the first three."""
+    more = [0.3, 0.5, 0.7, 0.2, 0.4, 0.6, 0.9]
+    values: Values = {(1, "a"): [value - 0.1 * (at % 2) for at, value in enumerate(more)], (2, "a"): more}
+    values |= {(1, "b"): [0.1, 0.2, 0.3, 0.4], (2, "b"): [0.2, 0.4, 0.3, 0.5]}
+    depth, _ = compared(values, ("depth", "kind"), first=3)
+    assert (depth.difference.n, depth.left_out, depth.difference.freedom) == (4, (), 2)
+    assert depth.difference.mean == pytest.approx((0.05 + 0.15 + 0.0 + 0.1) / 4)
+    assert depth.difference.deviation == pytest.approx(stats.tstd([0.05, 0.15, 0.0]))

@@ -311,7 +311,7 @@ def test_a_run_from_its_file_to_its_trials(home: Path, tiny: Callable[..., Study
          blueprint={"stages": [{"block": "plain", "width": 2, "kernel": "$kernel"}]})  # fmt: skip
     code, out, _ = called(capsys, "run", "study.yaml", "--inline", "--quiet")
     assert code == DONE
-    assert "kernel: one seed says nothing of the noise; raise design.replicates to 3 or more." in out
+    assert "one seed says nothing of the noise, so nothing can be told; raise design.replicates to 3 or more" in out
     assert out.splitlines()[-2].startswith("next: archstudy show tiny")
     told = json.loads(called(capsys, "show", "tiny", "--json")[1])
     assert [trial["state"] for trial in told["trials"]] == ["complete"] * 2

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from studies import confirm, design, inline, pruner
+from studies import confirm, inline, pruner
 from studies.candidate import Study
 from studies.conductor import Conductor, Pause
+from studies.design.cells import every_cell
 from studies.errors import Conflict
 from studies.progress import silent
 from studies.run import Ended, enrol, run
@@ -550,7 +551,7 @@ def test_impossible_cells_are_rows_with_the_nearest_miss(tiny: Build, store: Eng
         "design": {"factors": ["kernel"], "match": {"params": 600, "by": "width"}, "replicates": 2},
     }
     study = tiny("design", **sections)
-    cells = {cell.name: cell for cell in design.every_cell(study)}
+    cells = {cell.name: cell for cell in every_cell(study)}
     ended = conducted(study)
     assert ended.study["state"] == "complete"
     rows = trials(store)

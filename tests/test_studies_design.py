@@ -9,7 +9,8 @@ import pytest
 
 from searchspace.language.problems import SpecError
 from studies.candidate import Study
-from studies.design import every_cell, name_of, run_order
+from studies.design.cells import every_cell, name_of
+from studies.design.rows import run_order
 from studies.load import load
 
 EXAMPLE = Path(__file__).parents[1] / "studies/examples/depth-width-filter.yaml"
@@ -77,10 +78,11 @@ def test_without_a_match_nothing_is_held(tiny: Callable[..., Study]) -> None:
 def test_a_half_run_design_is_balanced(tiny: Callable[..., Study]) -> None:
     study = tiny("design")
     cells = every_cell(study)
-    order = run_order(study, cells)
+    counts = {cell.name: 2 for cell in cells}
+    order = run_order(study, cells, counts)
     assert Counter(cell.name for _, cell in order) == {cell.name: 2 for cell in cells}
     assert [replicate for replicate, _ in order] == [0] * 6 + [1] * 6
-    assert order == run_order(study, cells)
+    assert order == run_order(study, cells, counts)
     assert [cell.name for _, cell in order[:6]] != [cell.name for _, cell in order[6:]]
 
 

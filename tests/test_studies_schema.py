@@ -202,7 +202,7 @@ def test_every_model_and_every_property_has_something_to_say() -> None:
 
 
 def test_it_stays_small() -> None:
-    assert len(json.dumps(SCHEMA, separators=(",", ":"))) < 150_000
+    assert len(json.dumps(SCHEMA, separators=(",", ":"))) < 160_000
 
 
 def test_the_other_question_may_be_null() -> None:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from studies import screens
+from studies import text as words
 from studies.candidate import Study, candidate, described
+from studies.design.screens import results
 
 
 def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
-    lines = screens.table(["name", "n"], [["a", 5], ["bcdef", 12], ["c", None]])
+    lines = words.table(["name", "n"], [["a", 5], ["bcdef", 12], ["c", None]])
     assert lines == ["name    n", "-----  --", "a       5", "bcdef  12", "c"]
-    assert screens.table(["a"], []) == ["a", "-"]
+    assert words.table(["a"], []) == ["a", "-"]
 
 
 @pytest.mark.parametrize(
@@ -26,12 +28,12 @@ def test_a_table_puts_text_to_the_left_and_numbers_to_the_right() -> None:
     ],
 )
 def test_intervals(mean: float, half: float | None, metric: str, text: str) -> None:
-    assert screens.interval(mean, half, metric) == text
-    assert screens.interval(0.98889, 0.0, "val_accuracy", 2) == "98.89 % (all 2 seeds agree)"
+    assert words.interval(mean, half, metric) == text
+    assert words.interval(0.98889, 0.0, "val_accuracy", 2) == "98.89 % (all 2 seeds agree)"
 
 
 def test_an_assignment() -> None:
-    assert screens.assignment({"depth": 2, "lr": 0.081234, "block": "plain"}) == "depth=2 lr=0.0812 block=plain"
+    assert words.assignment({"depth": 2, "lr": 0.081234, "block": "plain"}) == "depth=2 lr=0.0812 block=plain"
 
 
 def row(**more: Any) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def test_a_design_with_cells_that_have_no_value(tiny: Callable[..., Study]) -> N
         value = 0.9 + width / 100 if width < 4 else None
         rows.append(row(**made, cell=f"width={width}, kernel={kernel}", phase="design", number=number, value=value,
                         replicate=0, state="complete" if value else "queued"))  # fmt: skip
-    text = "\n".join(screens.design(study, rows))
+    text = "\n".join(results(study, rows))
     assert "kernel 1" in text
     assert "width 4" in text
     assert "92.00 % (n = 1)" in text

@@ -185,7 +185,7 @@ def test_a_newer_schema_is_left_alone(url: str) -> None:
     upgrade(url)
     set_version(url, "9999")
     for act in (connect, upgrade):
-        with pytest.raises(StoreError, match="has schema 9999, newer than our 0002; install a newer archstudy"):
+        with pytest.raises(StoreError, match="has schema 9999, newer than our 0003; install a newer archstudy"):
             act(url)
 
 

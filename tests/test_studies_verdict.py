@@ -1,209 +1,192 @@
-"""Verdicts: what the sentences say of made-up results, and that they never claim more than the results show."""
+"""Verdicts: what the sentences say of readings that are made up, number by number."""
 
-import random
-import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from studies.analysis import CellResult, Contrast
-from studies.candidate import Study
-from studies.spec import StudySpec
+from readings import BOTH, MATCH, about, cell, cells, contrast, design, interaction, reading, spec
+
+from studies.analysis.results import CellResult, Contrast, Errors, FailureTable, Flip, PowerLaw, Share, Trend
 from studies.statistics import estimate
-from studies.verdict import _settle, as_text, verdict
+from studies.verdict import as_text, headline, verdict
 
-BASE: dict[str, Any] = {
-    "apiVersion": "archstudy/v1",
-    "kind": "Study",
-    "name": "x",
-    "data": {"source": "digits"},
-    "blueprint": {},
-    "design": {"factors": ["depth"], "replicates": 3},
-}
+GRID = [
+    cell({"depth": depth, "kernel": kernel}, [0.9 + 0.01 * depth + 0.001 * seed for seed in range(3)])
+    for depth in (1, 4)
+    for kernel in (3, 5)
+]
+CLEAR = contrast("depth", 1, 4, 0.015)
 
 
-def spec(**sections: Any) -> StudySpec:
-    return StudySpec.model_validate({**BASE, **sections})
+def told(*arguments: Any, study: Any = None, images: int = 360, **more: Any) -> str:
+    return "\n".join(verdict(study or spec(), reading(*arguments, **more), images))
 
 
-def cell(levels: dict[str, Any], values: Sequence[float], **more: Any) -> CellResult:
-    fields = {"costs": {"macs": 100, "params": 10, "activations": 10}, "failures": 0, "reason": None, **more}
-    name = ", ".join(f"{factor}={level}" for factor, level in levels.items())
-    return CellResult(name, levels, levels, values=dict(enumerate(values)), **fields)
+def test_a_clear_effect_with_its_setting_and_limits() -> None:
+    text = told(cells(1, 4), [CLEAR], study=spec(design=design(match=MATCH)))
+    assert text.startswith("At equal macs (2 M within 4%), depth: 4 is better than 1 by 1.5 points [1.2, 1.8].\n")
+    assert "2 cells of 3 seeds, macs held at 2 M within 4%. Compared is val_accuracy of the last epoch, seed" in text
+    assert "With 360 validation images an accuracy of 91.0% has a standard error of 1.51 points" in text
+    assert "standard error" not in told(cells(1, 4), [CLEAR], images=0)
 
 
-def told(results: list[CellResult], images: int = 360, **sections: Any) -> str:
-    text = "\n".join(verdict(spec(**sections), results, images))
-    assert not re.search(r"significan|\bp ?[<=]|proves?\b|\btie", text), "no bare p-values, no overclaiming"
-    return text
+def test_better_follows_the_metric() -> None:
+    study = spec(task="regression", data={"source": "arrays:x.npz"})
+    text = told(cells(1, 2), [contrast("depth", 1, 2, -0.0198, half_width=0.00075)], study=study, margin=None)
+    assert text.startswith("depth: 2 is better than 1 by 0.0198 [0.0191, 0.0206].\n")
+    assert "Compared is val_mae (less is better) of" in text
+    assert "points" not in text
 
 
-CLEAR = [cell({"depth": 1}, [0.90, 0.91, 0.92]), cell({"depth": 2}, [0.95, 0.961, 0.972])]
-EVEN = [cell({"depth": 1}, [0.90, 0.91, 0.92]), cell({"depth": 2}, [0.91, 0.905, 0.925])]
+def test_a_clear_difference_that_does_not_matter() -> None:
+    one = contrast("depth", 1, 2, 0.002, half_width=0.001, tie=0.001)
+    head = "depth: 2 is better than 1 by 0.20 points [0.10, 0.30], less than the 0.5 that matters."
+    assert headline(spec(), reading(cells(1, 2), [one])) == head
 
 
-def test_a_clear_effect() -> None:
-    text = told(CLEAR)
-    assert "depth: 2 is better than 1 by 5.10 points [4.85, 5.35]." in text
-    assert "2 cells of 3 seeds, no cost is held. Compared is val_accuracy of the last epoch, seed by seed; in" in text
-    assert (
-        "Intervals cover the seeds, not the sampling of images, and hold for this data, recipe and range alone." in text
-    )
-    assert "With 360 validation images an accuracy of 96.1% has a standard error of 1.02 points." in text
+def test_ties_are_told_in_groups() -> None:
+    found = [contrast("depth", *pair, 0.001, p=0.6, tie=0.01) for pair in ((1, 2), (1, 4), (2, 4))]
+    assert headline(spec(), reading(cells(1, 2, 4), found)) == "depth: 1, 2 and 4 tie within 0.5 points."
 
 
-def test_a_worse_level() -> None:
-    swapped = [cell({"depth": 1}, [0.95, 0.961, 0.972]), cell({"depth": 2}, [0.90, 0.91, 0.92])]
-    assert "depth: 2 is worse than 1 by 5.10 points [4.85, 5.35]." in told(swapped)
-
-
-def test_no_difference_is_no_equality() -> None:
-    text = told(EVEN)
-    assert "depth: no difference that 3 seeds can tell, which does not show that there is none; 2 against 1, " in text
-    assert re.search(r"2 against 1, \+0\.33 points \[-1\.56, \+2\.23\]\. If 0\.33 points is the true difference", text)
-    assert re.search(r"about 44 seeds would show it \(80 % power, at the spread seen here\)\.", text)
-    assert "and the cells' means lie within 0.33: other images could rank them otherwise." in text
+def test_an_interval_that_ends_near_zero_does_not_end_at_zero() -> None:
+    text = told(cells(1, 4), [contrast("depth", 1, 4, 0.00304)])
+    assert "by 0.304 points [0.004, 0.604]" in text
 
 
 def test_one_seed_says_nothing() -> None:
-    text = told([cell({"depth": 1}, [0.9]), cell({"depth": 2}, [0.99])], design={"factors": ["depth"], "replicates": 1})
-    assert "2 cells of 1 seed, " in text
-    assert "depth: one seed says nothing of the noise; raise design.replicates to 3 or more." in text
+    text = told([cell({"depth": 1}, [0.9]), cell({"depth": 4}, [0.99])], [contrast("depth", 1, 4, 0.09, None, n=1)])
+    assert text.startswith(
+        "So far (2 of 6 trials), depth: one seed says nothing of the noise, so nothing can be told; "
+    )
     assert "better" not in text
 
 
 def test_seeds_that_agree_exactly_say_nothing_of_the_noise() -> None:
-    text = told([cell({"depth": 1}, [0.9] * 3), cell({"depth": 2}, [0.95] * 3)])
-    assert "better" not in text
-    assert "The seeds agree to the last digit, so their noise cannot be judged; add seeds." in text
-
-
-def test_a_tiny_difference_would_take_too_many_seeds() -> None:
-    results = [cell({"depth": 1}, [0.90, 0.92, 0.94]), cell({"depth": 2}, [0.92, 0.9, 0.9401])]
-    assert "More than 100 seeds would be needed to show a difference so small." in told(results)
+    one = Contrast("depth", 1, 4, estimate([0.05, 0.05, 0.05]), 1.0, tie=1.0)
+    assert "the seeds agree to the last digit, so their noise cannot be judged; add seeds." in told(cells(1, 4), [one])
 
 
 def test_holm_holds_back_what_an_interval_alone_would_say() -> None:
-    results = [
-        cell({"depth": 1}, [0.90, 0.91, 0.92]),
-        cell({"depth": 2}, [0.91, 0.925, 0.928]),
-        cell({"depth": 3}, [0.92, 0.89, 0.925]),
-    ]
-    text = told(results)
+    text = told(cells(1, 4), [contrast("depth", 1, 4, 0.011, 0.12, half_width=0.009, n=3)], claims=3)
     assert (
-        "the largest contrast is 2 against 1, +1.10 points [+0.20, +2.00] (which leaves zero out, but not after" in text
+        "3 seeds cannot tell 4 from 1 (+1.1 points [+0.2, +2.0]), which leaves zero out, but not after Holm's" in text
     )
-    assert "Holm's correction for 3 contrasts). If 1.10 points is the true difference, about 4 seeds" in text
     assert "better" not in text
 
 
-def test_levels_that_are_not_told_apart_are_named_beside_those_that_are() -> None:
-    results = [*CLEAR, cell({"depth": 3}, [0.951, 0.963, 0.969])]
-    text = told(results)
-    assert "depth: 2 is better than 1 by 5.10 points" in text
-    assert "; 3 and 2 are not told apart." in text
-
-
-def test_without_a_common_seed_nothing_is_compared() -> None:
-    late = CellResult("depth=2", {"depth": 2}, {"depth": 2}, CLEAR[0].costs, {2: 0.95}, 2, None)
-    text = told([cell({"depth": 1}, [0.90, 0.91]), late])
-    assert "depth: no two complete cells with a common seed differ in it alone, so nothing can be compared." in text
-    assert "Failed trials, which are not missing at random: depth=2 (2)." in text
-    assert "3 of 6 trials are complete; contrasts use the seeds and cells that both levels have." in text
-
-
-def test_nothing_yet() -> None:
+def test_without_a_pair_nothing_is_compared_and_nothing_yet_is_said() -> None:
+    assert "depth: no two complete cells with a common seed differ in it alone" in told(cells(1, 4))
     assert told([cell({"depth": 1}, [])]) == "No trial is complete yet, so nothing can be said."
 
 
-def test_impossible_cells_are_named_with_their_reasons() -> None:
-    text = told([*CLEAR, cell({"depth": 9}, [], reason="2 M macs are out of reach")])
-    assert "Cells that could not be: depth=9 (2 M macs are out of reach)." in text
-    assert "trials are complete" not in text
-
-
-def test_a_metric_that_is_better_when_it_is_less() -> None:
-    data = {"source": "arrays:x.npz"}
-    results = [cell({"depth": 1}, [0.031, 0.032, 0.033]), cell({"depth": 2}, [0.011, 0.0125, 0.013])]
-    text = told(results, task="regression", data=data)
-    assert "depth: 2 is better than 1 by 0.0198 [0.0191, 0.0206]." in text
-    assert "Compared is val_mae" in text
-    assert "points" not in text
-    assert "images" not in text.replace("the sampling of images", "")
-
-
-def test_without_its_data_nothing_is_said_of_images() -> None:
-    assert "standard error" not in told(CLEAR, images=0)
-
-
-def test_what_is_not_held_is_told() -> None:
-    match = {"macs": 100, "by": "width", "tolerance": "0.5%"}
-    design = {"factors": ["depth"], "match": match, "replicates": 3}
-    costs = {"macs": 101, "params": 31, "activations": 11}
-    text = told([CLEAR[0], cell({"depth": 2}, [0.95, 0.961, 0.972], costs=costs)], design=design)
-    assert "2 cells of 3 seeds, macs held at 100 within 0.5%. " in text
-    assert "Not held, so perhaps a part of any effect; over the cells vary params 3.10-fold." in text
-
-
-def test_two_factors_are_averaged_over_each_other() -> None:
-    results = [
-        cell({"depth": depth, "kernel": kernel}, [0.9 + 0.02 * depth + 0.001 * seed * kernel for seed in range(3)])
-        for depth in (1, 2)
-        for kernel in (3, 5)
-    ]
-    text = told(results, design={"factors": ["depth", "kernel"], "replicates": 3})
-    assert "seed by seed, averaged over the other factors; in brackets 95 % intervals." in text
-    assert text.count("\ndepth: ") == text.count("\nkernel: ") == 1
-
-
-def test_pure_noise_is_rarely_called_an_effect() -> None:
-    """Holm keeps the share of verdicts with any false claim at 5 %; 300 studies of two factors."""
-    dice, claimed = random.Random(1), 0
-    for _ in range(300):
-        results = [
-            cell({"depth": depth, "kernel": kernel}, [dice.gauss(0.9, 0.01) for _ in range(3)])
-            for depth in (1, 2, 4)
-            for kernel in (3, 5)
-        ]
-        claimed += "better" in (text := told(results, design={"factors": ["depth", "kernel"], "replicates": 3})) or (
-            "worse" in text
+def test_an_effect_that_depends_on_a_third_level_is_only_averaged_where_it_keeps_its_sign() -> None:
+    found = [CLEAR, contrast("kernel", 3, 5, -0.009)]
+    both = [interaction(("depth", 1, 4), ("kernel", 3, 5), -0.015, 0.001)]
+    turned = [
+        cell(
+            {"depth": depth, "kernel": kernel},
+            [0.9 + (0.006 - 0.002 * kernel) * depth * sign + 0.001 * seed for seed in range(3)],
         )
-    assert claimed <= 0.05 * 300 + 2 * (300 * 0.05 * 0.95) ** 0.5
+        for depth, kernel, sign in ((1, 3, 0), (1, 5, 0), (4, 3, 1), (4, 5, 1))
+    ]
+    text = told(turned, found, study=spec(design=BOTH), interactions=both)
+    assert text.startswith("the effect of depth depends on kernel: 4 against 1 is ")
+    assert "4 is better than 1" not in text
+    assert "5 is better" not in text
 
 
-def test_the_design_fixture_gives_a_verdict(tiny: Callable[..., Study]) -> None:
-    study = tiny("design")
-    assert verdict(study.spec, [], 360) == ["No trial is complete yet, so nothing can be said."]
+def test_no_clear_interaction_shows_no_additivity() -> None:
+    both = [interaction(("depth", 1, 4), ("kernel", 3, 5), 0.002, 0.5)]
+    text = told(GRID, [CLEAR], study=spec(design=BOTH), interactions=both, best=("depth=4, kernel=3",))
+    assert (
+        "No interaction can be told; the largest, depth (4 against 1) by kernel (5 against 3), is +0.2 points" in text
+    )
+    assert "The best cell (95 %): depth=4, kernel=3." in text
+
+
+def test_a_raw_gain_that_cannot_be_told_at_equal_cost() -> None:
+    one, raw = contrast("depth", 1, 4, -0.001, 0.4, tie=0.3), contrast("depth", 1, 4, 0.009)
+    study = spec(design=design(match=MATCH, raw={"width": 24}))
+    text = told(cells(1, 4), [one], study=study, raw=(raw,), flips=(Flip(one, raw, False),))
+    assert (
+        "depth: 4 is better than 1 by 0.9 points [0.6, 1.2] as they stand; at equal macs this cannot be told (" in text
+    )
+
+
+def test_failures_that_a_claim_stands_against_and_those_by_chance() -> None:
+    table = FailureTable("depth", {1: (0, 5), 4: (3, 5)}, 0.03, {"out_of_memory": 3}, True)
+    text = told(cells(1, 4), [CLEAR], failures=(table,))
+    assert (
+        "3 of 5 trials at depth 4 failed (out of memory), none elsewhere: what is left are survivors. What is" in text
+    )
+    tie, lost = contrast("depth", 1, 4, 0.0, 0.9, tie=0.01), {4: "worker_lost"}
+    table = FailureTable("depth", {1: (0, 5), 4: (1, 5)}, 1.0, {"worker_lost": 1}, True)
+    text = told([cell({"depth": 1}), cell({"depth": 4}, failed=lost)], [tie], failures=(table,))
+    assert "1 and 4 tie within" in text
+    assert "Failed trials, which are not missing at random: depth=4 (1: worker lost)." in text
+
+
+def test_why_a_level_is_worse() -> None:
+    def why(training: float, gap: float) -> str:
+        parts = (about(-training - gap), about(-training), about(-gap))
+        return told(cells(1, 4), [CLEAR], errors=(Errors("depth", 1, 4, *parts, "train_accuracy"),))
+
+    assert "1 is worse than 4 mostly because it trains worse: training error +1.4 and gap to it +0.1 of +1.5" in why(
+        0.014, 0.001
+    )
+    assert "1 is worse than 4 because it carries over worse to new examples, though it trains better:" in why(
+        -0.01, 0.025
+    )
+    assert "because it trains worse and carries over worse" in why(0.008, 0.007)
+
+
+def test_doubling_best_level_and_shares() -> None:
+    found = [contrast("depth", 1, 2, 0.009), CLEAR, contrast("depth", 2, 4, 0.006, 0.2)]
+    trend, shares = Trend("depth", about(0.0075), 4, (2, 4)), (Share("depth", 0.6, 0.01), Share("seed", 0.4, 0.004))
+    text = told(cells(1, 2, 4), found, trends=(trend,), shares=shares)
+    assert "The best depth is 2 or 4 (95 % set).\nEach doubling of depth changes val_accuracy by +0.8 points" in text
+    assert "Of the variance goes 60% with depth and 40% with the seed." in text
+    assert "cannot tell 4 from 2" in text
+
+
+def test_a_law_that_is_not_settled() -> None:
+    law = PowerLaw((250, 500, 1000), 2.0, (0.4, 0.01, 10.0), (0.0, 0.0, 0.1), (), "cannot tell")
+    text = told(cells(1, 4), [CLEAR], law=law)
+    assert "How the error falls with more examples is not settled by 3 sizes; more would." in text
+
+
+def test_added_seeds_and_where_they_were_not_enough() -> None:
+    until = {"until": {"half_width": "0.3%"}, "at_most": 20}
+    wide = CellResult("depth=4", {"depth": 4}, {}, {}, {seed: 0.9 + 0.02 * (seed % 2) for seed in range(20)}, first=5)
+    text = told(
+        [cell({"depth": 1}, [0.9, 0.901] * 3, first=5), wide], [CLEAR], study=spec(design=design(replicates=until))
+    )
+    assert (
+        "Seeds were added by their spread (Stein), 6 to 20 a cell; +-0.3 points of each mean was not reached in" in text
+    )
+    assert "depth=4 (+-0.68)" in text
+
+
+def test_what_is_not_held_and_what_is_missing() -> None:
+    high = cell({"depth": 4}, costs={"macs": 101, "params": 31, "activations": 11, "field": [9, 5]})
+    low = cell({"depth": 1}, costs={"macs": 100, "params": 10, "activations": 11, "field": 3})
+    gone = cell({"depth": 9}, [], reason="2 M macs are out of reach")
+    text = told([low, high, gone], [CLEAR], study=spec(design=design(match=MATCH, replicates=5)))
+    assert "over the cells vary params 3.1-fold and receptive field 3-fold." in text
+    assert "Cells that could not be: depth=9 (2 M macs are out of reach)." in text
+    assert "6 of 10 trials are complete and 4 to come; contrasts use the seeds and cells that both levels have." in text
+
+
+def test_levels_that_are_words_or_sections() -> None:
+    batch, none = {"kind": "batch", "place": "before_activation"}, None
+    found = [cell({"norm": level}) for level in (none, batch)]
+    study = spec(design=design(factors=["norm"]))
+    assert headline(study, reading(found, [contrast("norm", none, batch, 0.015)])).startswith(
+        "norm: batch is better than none"
+    )
+    after = {"kind": "batch", "place": "after_activation"}
+    text = headline(study, reading([*found, cell({"norm": after})], [contrast("norm", batch, after, 0.015)]))
+    assert "'place': 'after_activation'} is better than {'kind': 'batch', 'place': 'before_activation'}" in text
 
 
 def test_values_as_text() -> None:
     assert [as_text(0.98765, "val_accuracy"), as_text(0.0123456, "val_mae")] == ["98.77 %", "0.01235"]
-
-
-def test_as_many_seeds_as_have_just_failed_are_never_named() -> None:
-    dice, named = random.Random(3), 0
-    for _ in range(100):
-        text = told([cell({"depth": level}, [dice.gauss(level, 50) / 1000 for _ in range(3)]) for level in range(3)])
-        for many in re.findall(r"about (\d+) seeds would show it", text):
-            assert int(many) > 3, text
-            named += 1
-    assert named
-    sure = Contrast("depth", 1, 2, estimate([0.09, 0.1, 0.11, 0.1]), 0.9)
-    assert "more than 4 seeds would show it" in _settle(spec(), sure, 1)
-
-
-def test_combinations_that_share_no_seed_are_left_out_and_named() -> None:
-    """One pair of cells without a common seed takes nothing from the other pairs."""
-    at = {
-        (1, 3): {0: 0.90, 1: 0.91, 2: 0.92},
-        (2, 3): {0: 0.95, 1: 0.961, 2: 0.972},
-        (1, 5): {0: 0.9},
-        (2, 5): {1: 0.9},
-    }
-    results = [
-        CellResult(str(levels), dict(zip(("depth", "kernel"), levels, strict=True)), {}, CLEAR[0].costs, seeds, 0, None)
-        for levels, seeds in at.items()
-    ]
-    text = told(results, design={"factors": ["depth", "kernel"], "replicates": 3})
-    assert "depth: 2 is better than 1 by 5.10 points" in text
-    assert "Left out, because the two cells share too few seeds: 2 against 1 at kernel=5." in text
-    assert "kernel: one seed says nothing of the noise" in text

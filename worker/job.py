@@ -26,7 +26,9 @@ class Job:
     `blueprint`, `recipe` and `data` are resolved: no `$variable` is left in them. `checkpoint_seconds` is the least
     time between two checkpoints; 0 writes one at every epoch end. `mates` are replicates that may be trained in the
     same steps; how that is done is the worker's choice, and each is a trial of its own. `measure` is the study's
-    section of that name. A baseline's recipe is {"baseline": its name}, and its blueprint is empty.
+    section of that name. `table` names the lines that answer it where results come from a table (`worker.table`):
+    file, digest, variables, assignment, phase, replicate, metric. A baseline's recipe is {"baseline": its name}, and
+    its blueprint is empty.
     """
 
     trial: int
@@ -43,6 +45,7 @@ class Job:
     timeout_seconds: float | None = None
     mates: tuple[Mate, ...] = ()
     measure: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

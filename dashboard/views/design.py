@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,8 +10,11 @@ import streamlit as st
 from dashboard import charts, data
 from dashboard.parts import baselines, chart, chosen_study, header, living, page
 from dashboard.words import literal, percent
-from studies import analysis
-from studies.load import from_tree
+from studies.analysis.reading import read
+from studies.analysis.results import CellResult, Reading
+from studies.design.spec import DesignSpec
+from studies.load import stored
+from studies.spec import StudySpec
 from studies.verdict import verdict
 
 Row = dict[str, Any]
@@ -33,16 +37,18 @@ def _body(url: str, before: Row) -> None:
     study = data.study(url, before["name"])
     if study is None or study["state"] != before["state"]:
         st.rerun()
-    factors = study["spec"]["design"]["factors"]
-    results = analysis.cells(data.trials(url, study["id"], "design"), factors)
+    spec = StudySpec.model_validate(study["spec"])
+    assert spec.design is not None
+    factors, reading = spec.design.factors, read(spec, data.analysed(url, study["id"]))
+    results = reading.cells
     drawn = charts.panels(results, factors, study["metric"])
     if not drawn:
         st.caption("No trial is complete yet; the chart appears with the first.")
         return
     _panels(drawn, factors, study["metric"], charts.cut(results, study["metric"]))
-    _verdict(study, results)
+    _verdict(study, reading)
     baselines(study)
-    _cells(study, results)
+    _cells(study, spec.design, results)
 
 
 def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str, cut: bool) -> None:
@@ -59,20 +65,17 @@ def _panels(drawn: list[tuple[str, Any]], factors: list[str], metric: str, cut: 
     st.caption(f"Full dots: means. Open dots: every seed. Band: the mean's 95 % interval over the seeds{end}")
 
 
-def _verdict(study: Row, results: list[analysis.CellResult]) -> None:
-    """The sentences that the data support; without its data set a study has none of the size of its validation part."""
-    try:
-        whole = from_tree(study["spec"], study["yaml"])
-    except (ValueError, OSError) as error:
-        st.caption(f"There is no verdict here: {literal(str(error))}")
-        return
+def _verdict(study: Row, reading: Reading) -> None:
+    """The sentences that the data support; without its data set nothing is known of its validation part's size."""
+    whole = stored(study)
     st.subheader("What these data say", anchor=False)
-    st.markdown("\n".join(f"* {literal(line)}" for line in verdict(whole.spec, results, whole.facts.validation)))
+    st.markdown("\n".join(f"* {literal(line)}" for line in verdict(whole.spec, reading, whole.facts.validation)))
 
 
-def _cells(study: Row, results: list[analysis.CellResult]) -> None:
+def _cells(study: Row, design: DesignSpec, results: Sequence[CellResult]) -> None:
     st.subheader("Cells", anchor=False)
-    rows = [cell_row(result, study["spec"]["design"].get("match")) for result in results]
+    turned = design.match.turned if design.match else ()
+    rows = [cell_row(result, turned) for result in results]
     metric, column = study["metric"], st.column_config
     form = "percent" if percent(metric) else "%.4g"
     configuration = {
@@ -88,17 +91,17 @@ def _cells(study: Row, results: list[analysis.CellResult]) -> None:
         "activations": column.NumberColumn(format="localized"),
     }
     st.dataframe(rows, hide_index=True, column_config=configuration, height="content", placeholder="", alt="the cells")
-    held = study["spec"]["design"].get("match")
-    solved = held and f"Solved for equal cost: {literal(held['by'])}. The other costs are not held."
-    st.caption(solved or "No cost is held equal.")
+    held = " and ".join(design.match.targets) if design.match else ""
+    solved = f", by {literal(' and '.join(turned))}" if turned else ""
+    st.caption(f"Held equal: {held}{solved}. The other costs are not held." if held else "No cost is held equal.")
 
 
-def cell_row(result: analysis.CellResult, match: Row | None) -> Row:
+def cell_row(result: CellResult, turned: Sequence[str]) -> Row:
     """A cell as a line of the table: levels, what was solved, mean and interval, every cost, why it has none."""
     told = result.estimate
-    solved = {match["by"]: result.assignment.get(match["by"])} if match else {}
+    solved = {name: result.assignment.get(name) for name in turned}
     values = {"mean": told and told.mean, "half": (told and told.half_width) or None, "seeds": len(result.values)}
-    failed = f"{result.failures} failed" if result.failures else ""
+    failed = f"{len(result.failed)} failed" if result.failed else ""
     return {**result.levels, **solved, **values, **result.costs, "note": result.reason or failed}
 
 

@@ -9,7 +9,8 @@ import streamlit as st
 from dashboard import charts, data
 from dashboard.parts import baselines, chart, chosen_study, go, header, link, living, page, tiles
 from dashboard.words import active, costs, duration, literal, percent, plural, settings, shown
-from studies.screens import interval, opened, setting
+from studies.screens import opened
+from studies.text import interval, setting
 
 Row = dict[str, Any]
 LINES = 60  # learning curves drawn one by one; beyond, bands stand for the many

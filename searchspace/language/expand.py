@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from searchspace.language.blocks import bound
@@ -139,7 +140,7 @@ def _mistakes(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterat
         yield Problem(("width",), f"got {shown(width)}; write a factor above 0 and up to 1000, such as 0.5")
 
 
-def _factor(width: Any) -> float:
+def _factor(width: Any) -> Any:
     """The factor if it is one, else 1."""
-    number = isinstance(width, int | float) and not isinstance(width, bool)
+    number = isinstance(width, Real) and not isinstance(width, bool)
     return width if number and 0 < width <= 1_000 else 1

@@ -4,9 +4,10 @@
     product = signed {("*" | "/" | "//" | "%") signed}
     signed  = ("+" | "-") signed | power
     power   = atom ["**" signed]
-    atom    = number | $name | "(" sum ")"
+    atom    = number | $name | ["round"] "(" sum ")"
 
 As in Python, `/` gives a float and `//` of two ints an int; ints stay ints, and floats stay floats even where whole.
+`round(...)` gives the nearest whole number, of two equally near the even one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any
+from numbers import Real
+from typing import Any, cast
 
 from searchspace.language.problems import UNKNOWN, Path, Problem
 
@@ -34,7 +36,9 @@ DECLARE = "declare it under 'variables'"
 """The cure of a name that nobody declared."""
 
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
-_TOKEN = re.compile(rf"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|{_NAME.pattern}|\*\*|//|[-+*/%()])")
+_TOKEN = re.compile(
+    rf"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|{_NAME.pattern}|round(?![A-Za-z0-9_])|\*\*|//|[-+*/%()])"
+)
 _BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -181,6 +185,10 @@ class _Parser:
             if self.take() != ")":
                 raise self.error("a ')' is missing")
             return inner
+        if token == "round":
+            if self.peek() != "(":
+                raise self.error("a '(' is missing after round")
+            return round(self.atom())
         if token.startswith("$"):
             return self.variable(token[1:])
         if token and token[0] in "0123456789.":
@@ -189,9 +197,9 @@ class _Parser:
 
     def variable(self, name: str) -> int | float:
         value = _lookup(name, self.values)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"cannot compute {self.text!r}: ${name} is {value!r}; only numbers can be computed with")
-        return self.checked(value)
+        return self.checked(cast(float, value))
 
     def apply(self, sign: str, left: float, right: float) -> int | float:
         if (right == 0 and sign in ("/", "//", "%")) or (sign == "**" and left == 0 and right < 0):

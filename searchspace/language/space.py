@@ -6,7 +6,7 @@ Choices are substituted first and the result validated then, so a variable may s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
@@ -102,8 +102,13 @@ class SearchSpace:
             raise SpecError(found)
         return {section: one.tree for section, one in expanded.items()}
 
-    def attempt(self, assignment: Mapping[str, Any]) -> tuple[dict[str, Expanded], list[Problem]]:
-        """The templates as far as they can be resolved, with where their pieces come from; and every mistake."""
+    def attempt(
+        self, assignment: Mapping[str, Any], wanted: Collection[str] | None = None
+    ) -> tuple[dict[str, Expanded], list[Problem]]:
+        """The templates as far as they can be resolved, with where their pieces come from; and every mistake.
+
+        Of all templates, or of those `wanted`.
+        """
         values = dict(assignment)
         for name, expression in self.derived:
             values[name] = _derive(name, expression, values)
@@ -111,6 +116,8 @@ class SearchSpace:
         self._open(values, problems)
         sections: dict[str, Expanded] = {}
         for section, tree in self.templates.items():
+            if wanted is not None and section not in wanted:
+                continue
             if section == BLUEPRINT:
                 sections[section], found = expand.attempt(tree, values)
                 problems += [replace(one, where=(section, *one.where)) for one in found]

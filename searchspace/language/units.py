@@ -35,6 +35,15 @@ def fraction(value: object) -> float:
     return float(number)
 
 
+def amount(value: object) -> float:
+    """A size above zero in a metric's own unit, or as a percentage: "0.3%" is 0.003, 2 is 2.0."""
+    match = _FRACTION.fullmatch(_text(value))
+    number = Decimal(match[1]).scaleb(-2 if match[2] else 0) if match else Decimal(0)
+    if number <= 0:
+        raise ValueError(f"{_short(value)} is no size: write a number above 0 or a percentage, such as 0.3%")
+    return float(number)
+
+
 def bound(text: object) -> tuple[str, float]:
     """The side and the limit of "<= 60k", ">= 0.9" or ">= 90%"."""
     match = _BOUND.fullmatch(text) if isinstance(text, str) else None

@@ -19,7 +19,7 @@ from searchspace.language.units import human, percent
 from searchspace.memory import Memory, memory
 from searchspace.zoo import files, networks
 from searchspace.zoo.files import Card
-from studies import screens
+from studies import screens, text
 from studies.cli import DONE
 from studies.commands.subject import Subject, refuse, subject
 
@@ -209,10 +209,10 @@ def _list_zoo(arguments: argparse.Namespace) -> int:
     ]
     best = [[one["year"], one["name"], percent(one["error"]), one["zoo"]] for one in history["entries"]]
     told = [
-        *screens.table(headers, table),
+        *text.table(headers, table),
         "",
         f"ImageNet challenge, top-5 error on the test set (one person: {percent(history['human']['error'])})",
-        *screens.table(["year", "entry", "error", "in the zoo"], best),
+        *text.table(["year", "entry", "error", "in the zoo"], best),
         "",
         "archstudy describe zoo:NAME shows one of them",
     ]

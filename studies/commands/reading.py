@@ -12,9 +12,9 @@ from studies import planning, screens, store
 from studies.candidate import Study
 from studies.cli import DONE
 from studies.errors import NotFound
-from studies.load import from_tree, load
+from studies.load import load, stored
+from studies.noise import UNKNOWN, Known, known
 from studies.store import Engine, query
-from worker.datasource import DataFacts
 
 Row = dict[str, Any]
 
@@ -47,9 +47,20 @@ def _problems(error: SpecError) -> list[Row]:
 def plan(arguments: argparse.Namespace) -> int:
     """Print what a study will do."""
     study = load(Path(arguments.file))
-    facts = planning.plan(study)
+    facts = planning.plan(study, _known(study))
     _print(arguments, facts, screens.plan(study, facts))
     return DONE
+
+
+def _known(study: Study) -> Known:
+    """What the store tells of a design that is planned, if there is a store that can be read."""
+    if study.spec.design is None:
+        return UNKNOWN
+    try:
+        engine = open_store()
+    except store.StoreError:
+        return UNKNOWN
+    return known(engine, study)
 
 
 def list_studies(arguments: argparse.Namespace) -> int:
@@ -63,7 +74,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Print a study, or one of its trials."""
     engine = open_store()
     row = found(engine, arguments.study)
-    study = _stored(row)
+    study = stored(row)
     if arguments.trial is not None:
         trial = found_trial(engine, row, arguments.trial)
         epochs = query.epochs(engine, row["id"], [trial["id"]])
@@ -72,14 +83,6 @@ def show(arguments: argparse.Namespace) -> int:
     trials = query.trials(engine, row["id"])
     _print(arguments, row | {"trials": trials}, screens.study(study, row, trials))
     return DONE
-
-
-def _stored(row: Row) -> Study:
-    """The study of a row; without its data set, which may have been moved since, nothing is known of its data."""
-    try:
-        return from_tree(row["spec"], row["yaml"])
-    except ValueError:
-        return from_tree(row["spec"], row["yaml"], DataFacts((), 0, 0, ()))
 
 
 def schema(arguments: argparse.Namespace) -> int:

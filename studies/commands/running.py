@@ -13,19 +13,23 @@ from importlib.resources import files
 from pathlib import Path
 
 from studies import exporting, screens, store
+from studies.candidate import Study
 from studies.cli import DONE, FAILED, WITH_FAILURES
 from studies.commands.reading import found, open_store
+from studies.design import screens as design_screens
+from studies.errors import Conflict
 from studies.load import from_tree, load
 from studies.progress import shown, silent
 from studies.run import Driver, Ended
 from studies.run import run as run_study
 from studies.store import query
+from worker import table
 from worker.datasource import catalog
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a study to its end, on this machine."""
-    ended = run_file(Path(arguments.file), arguments.inline, arguments.quiet)
+    ended = run_file(Path(arguments.file), arguments.inline, arguments.quiet, arguments.pilot)
     print(json.dumps(ended.study, indent=2, default=str) if arguments.json else "\n".join(_ending(ended)))
     if ended.study["state"] != "complete":
         return FAILED
@@ -33,15 +37,18 @@ def run(arguments: argparse.Namespace) -> int:
     return WITH_FAILURES if failed else DONE
 
 
-def run_file(file: Path, inline: bool = False, quiet: bool = False) -> Ended:
+def run_file(file: Path, inline: bool = False, quiet: bool = False, pilot: bool = False) -> Ended:
     """Load, connect, drive."""
     study = load(file)
-    if not study.facts.images:
+    if pilot and study.spec.design is None:
+        raise Conflict("--pilot is for design studies, and this one is a search; run it without")
+    if not study.facts.images and not study.spec.evaluate:
         catalog(study.spec.data, study.spec.task)  # which says why it is not here: planning can do without, running not
     url = store.url()
     engine = store.connect(url)
     try:
-        ended = run_study(study, engine, store.files_folder(url), _driver(inline), silent if quiet else shown)
+        watch = silent if quiet else shown
+        ended = run_study(study, engine, store.files_folder(url), _driver(study, inline), watch, pilot)
     finally:
         engine.dispose()
     if not ended.worked:
@@ -49,7 +56,12 @@ def run_file(file: Path, inline: bool = False, quiet: bool = False) -> Ended:
     return ended
 
 
-def _driver(inline: bool) -> Driver:
+def _driver(study: Study, inline: bool) -> Driver:
+    """Ray's, or this very process; a table is read here, without Ray and torch."""
+    if study.spec.evaluate:
+        from studies.inline import drive
+
+        return partial(drive, train=table.answers, evaluate=table.tested)
     if not inline:
         from studies import tune
 
@@ -68,10 +80,15 @@ def _ending(ended: Ended) -> list[str]:
         lines += screens.winner(ended.study)
     else:
         study = from_tree(ended.study["spec"], ended.study["yaml"])
-        lines += screens.design(study, query.trials(open_store(), ended.study["id"]))
+        lines += design_screens.results(study, query.trials(open_store(), ended.study["id"]))
     lines += screens.baselines(ended.study)
-    export = [f"      archstudy export {name}"] if "exported" in (ended.study["conclusion"] or {}) else []
+    export = [f"      archstudy export {name}"] if _exportable(ended) else []
     return [*lines, "", f"next: archstudy show {name}", *export, "      archstudy dashboard"]
+
+
+def _exportable(ended: Ended) -> bool:
+    """Whether there is a winner with weights; a table has none."""
+    return "exported" in (ended.study["conclusion"] or {}) and not ended.study["spec"].get("evaluate")
 
 
 def export(arguments: argparse.Namespace) -> int:

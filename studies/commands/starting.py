@@ -8,8 +8,10 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from studies.catalogue import catalogue, entry
 from studies.cli import DONE
 from studies.errors import Conflict
+from studies.text import table
 
 SCHEMA = "archstudy.schema.json"
 KINDS = {"design": "depth-width-filter.yaml", "search": "search-digits.yaml"}
@@ -18,14 +20,17 @@ KINDS = {"design": "depth-width-filter.yaml", "search": "search-digits.yaml"}
 
 def init(arguments: argparse.Namespace) -> int:
     """Write the study and the schema; a file that is there already is never touched."""
+    if arguments.list:
+        return _listed(arguments.json)
     from studies.schema import study_schema
 
-    path = Path(arguments.file)
+    origin = arguments.origin and entry(arguments.origin)
+    path = Path(arguments.file or (f"{origin.name}.yaml" if origin else "study.yaml"))
     if path.exists():
         raise Conflict(f"{path} is there already; give another name: archstudy init OTHER.yaml")
     if arguments.data is not None:
         _checked(arguments.data)
-    text = started(arguments.kind, path.stem, arguments.data)
+    text = started(origin.text if origin else example(arguments.kind), path.stem, arguments.data)
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; make it first, or give a path in one that is there")
     path.write_text(text, encoding="utf-8")
@@ -35,6 +40,17 @@ def init(arguments: argparse.Namespace) -> int:
         print(json.dumps({"study": str(path), "schema": str(schema)}))
     else:
         print(f"wrote {path} and {schema}; next: archstudy validate {path}, then plan, then run")
+    return DONE
+
+
+def _listed(as_json: bool) -> int:
+    """The catalogue: names, and what each study asks."""
+    found = catalogue()
+    if as_json:
+        print(json.dumps([{"name": one.name, "about": one.about, **one.told} for one in found], indent=2))
+    else:
+        print("\n".join(table(["study", "about"], [[one.name, one.about] for one in found])))
+        print("\narchstudy init --from NAME writes one of them here")
     return DONE
 
 
@@ -50,9 +66,13 @@ def _checked(source: str) -> None:
         raise ValueError(f"--data: {error.errors()[0]['ctx']['error']}") from None
 
 
-def started(kind: str, name: str, data: str | None) -> str:
-    """The example of that kind with its name, and its data where given, exchanged."""
-    text = files("studies").joinpath("examples", KINDS[kind]).read_text(encoding="utf-8")
+def example(kind: str) -> str:
+    """The example of that kind."""
+    return files("studies").joinpath("examples", KINDS[kind]).read_text(encoding="utf-8")
+
+
+def started(text: str, name: str, data: str | None) -> str:
+    """A study's text with its name, and its data where given, exchanged."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "study"
     text = re.sub(r"(?m)^name: .*$", f"name: {safe}", text)
     return text if data is None else re.sub(r"(?m)^data: .*$", f"data: {{source: {json.dumps(data)}}}", text)

@@ -15,6 +15,15 @@ Row = dict[str, Any]
 COUNTED = ("complete", "pruned", "failed")
 """The states that `budget.trials` counts, unless the trial repeats another's result."""
 
+JUDGED = ("search", "design")
+"""The phases whose trials compete with each other."""
+
+ANALYSED: tuple[str, ...] = (
+    *("phase", "cell", "replicate", "state", "assignment", "value", "metrics", "failure_kind", "reason"),
+    *("params", "macs", "activations", "costs"),
+)
+"""The columns that the analysis of a design reads."""
+
 _LISTED = ("id", "name", "kind", "state", "metric", "direction", "note", "created_at", "started_at", "finished_at")
 
 
@@ -56,6 +65,12 @@ def trials(
     wanted = wanted if phase is None else wanted.where(t.trial.c.phase == phase)
     wanted = wanted if states is None else wanted.where(t.trial.c.state.in_(states))
     return _rows(engine, wanted.order_by(t.trial.c.number))
+
+
+def analysed(engine: Engine, study_id: int, more: Sequence[str] = ()) -> list[Row]:
+    """What the analysis of a design reads of all trials, and `more` columns; `fit` is part of what was measured."""
+    columns = [*(t.trial.c[name] for name in (*ANALYSED, *more)), t.trial.c.measured["fit"].label("fit")]
+    return _rows(engine, select(*columns).where(t.trial.c.study_id == study_id).order_by(t.trial.c.number))
 
 
 def trial(engine: Engine, study_id: int, number: int) -> Row | None:
@@ -113,8 +128,8 @@ def _counted() -> ColumnElement[int]:
 
 
 def _best() -> ColumnElement[float]:
-    """Over complete trials of the search or the design: confirming runs are another question."""
-    value = case(((t.trial.c.state == "complete") & (t.trial.c.phase != "confirm"), t.trial.c.value))
+    """Over complete trials of the search or the design: others (confirming, tuning) answer other questions."""
+    value = case(((t.trial.c.state == "complete") & t.trial.c.phase.in_(JUDGED), t.trial.c.value))
     return case((t.study.c.direction == "maximize", func.max(value)), else_=func.min(value)).label("best")
 
 
@@ -129,7 +144,8 @@ def _summary(row: Row) -> Row:
 
 def totals(engine: Engine) -> dict[int, int | None]:
     """Study id -> how many trials it will have trained at its end, as far as is known."""
-    designed = _count((t.trial.c.phase == "design") & (t.trial.c.state != "infeasible")).label("designed")
+    of_design = t.trial.c.phase.in_(("design", "tune", "raw"))
+    designed = _count(of_design & (t.trial.c.state != "infeasible")).label("designed")
     spec = t.study.c.spec
     asked = [
         spec["budget"]["trials"].as_integer().label("trials"),
@@ -232,7 +248,7 @@ def frontier(engine: Engine, study_id: int, cost: str, direction: str) -> list[R
 
 def _ranked(study_id: int) -> tuple[ColumnElement[bool], ...]:
     complete = (t.trial.c.state == "complete", t.trial.c.value.is_not(None), t.trial.c.repeat_of.is_(None))
-    return (t.trial.c.study_id == study_id, t.trial.c.phase != "confirm", *complete)
+    return (t.trial.c.study_id == study_id, t.trial.c.phase.in_(JUDGED), *complete)
 
 
 def _best_first(direction: str) -> tuple[ColumnElement[Any], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration, which is what this code reads and writes. Versions compare as text."""
 
 VERSION_TABLE = "archstudy_version"

@@ -27,7 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 KINDS = ("search", "design")
 STUDY_STATES = ("queued", "running", "complete", "failed", "cancelled", "paused")
-PHASES = ("search", "design", "confirm")
+PHASES = ("search", "design", "confirm", "tune", "raw")
 TRIAL_STATES = ("queued", "running", "complete", "pruned", "failed", "infeasible", "cancelled")
 FAILURE_KINDS = ("out_of_memory", "diverged", "timeout", "worker_lost", "error")
 

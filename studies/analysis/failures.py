@@ -1,0 +1,120 @@
+"""Failures by factor: whether they depend on its level, and whether its claims would stand if they counted.
+
+A trial that ran out of memory, diverged or took too long is not missing at random: what is left of a cell is its
+luckier part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from math import comb
+from statistics import fmean
+from typing import Any
+
+from studies.analysis.cells import key
+from studies.analysis.errors import partners
+from studies.analysis.results import CellResult, Contrast, FailureTable
+
+ALPHA = 0.05
+MOST_STEPS = 300_000
+"""Steps of the enumeration (under a second); beyond, chi-square's approximation is used, which is then a good one."""
+
+
+def failures(
+    cells: Sequence[CellResult], contrasts: Sequence[Contrast], factors: Sequence[str], direction: str
+) -> tuple[FailureTable, ...]:
+    """One table for each factor of two or more levels, where any trial failed; none otherwise."""
+    ended = [cell for cell in cells if cell.values or cell.failed]
+    if not any(_lost(cell) for cell in ended):
+        return ()
+    kinds = dict(Counter(cell.failed[one] for cell in ended for one in sorted(_lost(cell))).most_common())
+    filled = _filled(ended, direction)
+    tables = []
+    for factor in factors:
+        counts = _counts(ended, factor)
+        if len(counts) > 1:
+            claims = [one for one in contrasts if one.factor == factor and one.p is not None and one.p < ALPHA]
+            stands = not any(_turns(one, filled) for one in claims)
+            tables.append(FailureTable(factor, counts, fisher(list(counts.values())), kinds, stands))
+    return tuple(tables)
+
+
+def _counts(cells: Sequence[CellResult], factor: str) -> dict[Any, tuple[int, int]]:
+    """Level (of a section its text) -> (failed, ended)."""
+    counts: dict[Any, tuple[int, int]] = {}
+    for cell in cells:
+        level = key(cell.levels[factor])
+        failed, ended = counts.get(level, (0, 0))
+        counts[level] = (failed + len(_lost(cell)), ended + len(cell.values.keys() | cell.failed.keys()))
+    return counts
+
+
+def _lost(cell: CellResult) -> set[int]:
+    """The replicates that failed and were not completed by another attempt."""
+    return cell.failed.keys() - cell.values.keys()
+
+
+def _filled(cells: Sequence[CellResult], direction: str) -> list[CellResult]:
+    """The cells with every failed replicate at the worst value seen; as they are where none was seen."""
+    seen = [value for cell in cells for value in cell.values.values()]
+    if not seen:
+        return list(cells)
+    worst = min(seen) if direction == "maximize" else max(seen)
+    return [replace(cell, values={**cell.values, **dict.fromkeys(_lost(cell), worst)}) for cell in cells]
+
+
+def _turns(claim: Contrast, cells: Sequence[CellResult]) -> bool:
+    """Whether the claim's difference is zero or has the other sign over `cells`, seed by seed."""
+    differences = []
+    for low, high in partners(cells, claim.factor, claim.low, claim.high):
+        shared = low.values.keys() & high.values.keys()
+        if shared:
+            differences.append(fmean(high.values[seed] - low.values[seed] for seed in shared))
+    told = fmean(differences) if differences else _apart(claim, cells)
+    return told is not None and told * claim.difference.mean <= 0
+
+
+def _apart(claim: Contrast, cells: Sequence[CellResult]) -> float | None:
+    """The difference of the levels' means over their cells, where a layout has no cells that differ in one factor."""
+    means: dict[Any, list[float]] = {}
+    for cell in cells:
+        if cell.values:
+            means.setdefault(key(cell.levels[claim.factor]), []).append(fmean(cell.values.values()))
+    low, high = means.get(key(claim.low)), means.get(key(claim.high))
+    return fmean(high) - fmean(low) if low and high else None
+
+
+def fisher(counts: Sequence[tuple[int, int]]) -> float:
+    """Fisher's exact p of an r x 2 table, given (failed, ended) by level, that failing does not depend on the level.
+
+    The sum of the probabilities of all tables of the same margins that are not more probable than this one. A table's
+    probability is prod C(ended, failed) / C(all, all failed): whole numbers, so ties are exact (Freeman and Halton
+    1951). Tables are added up level by level; partial ones of equal count and product are one.
+    """
+    total, lost = sum(ended for _, ended in counts), sum(failed for failed, _ in counts)
+    states: dict[tuple[int, int], int] = {(0, 1): 1}
+    left, seen, steps = total, 1, 0
+    for failed, ended in counts:
+        seen *= comb(ended, failed)
+        left -= ended
+        grown: Counter[tuple[int, int]] = Counter()
+        for (so_far, product), times in states.items():
+            possible = range(max(0, lost - so_far - left), min(ended, lost - so_far) + 1)
+            steps += len(possible)
+            if steps > MOST_STEPS:
+                return _chi_square(counts)
+            for more in possible:
+                grown[so_far + more, product * comb(ended, more)] += times
+        states = dict(grown)
+    return sum(product * times for (_, product), times in states.items() if product <= seen) / comb(total, lost)
+
+
+def _chi_square(counts: Sequence[tuple[int, int]]) -> float:
+    """Pearson's, for tables too large to enumerate."""
+    from scipy.special import chdtrc
+
+    rate = sum(failed for failed, _ in counts) / sum(ended for _, ended in counts)
+    told = sum((failed - rate * ended) ** 2 / (ended * rate * (1 - rate)) for failed, ended in counts)
+    return float(chdtrc(len(counts) - 1, told))

@@ -1,0 +1,106 @@
+"""The cells of a controlled study: combinations of levels, each with the cost that is held, or why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from searchspace.cost import Cost, Infeasible, cost
+from searchspace.language.problems import Path
+from searchspace.language.space import Assignment, label
+from studies.candidate import Study, network_of, place
+from studies.design.layouts import combinations
+from studies.design.matching import solve_cell
+
+RAW = "raw: "
+"""What the names of unmatched cells begin with."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of factor levels; `reason` says why it cannot be run.
+
+    `assignment` adds the variables that have one value only, those that are solved, and the first setting of those that
+    are tuned. `error` is the signed relative distance of the held cost from its target (the largest of several), None
+    where nothing is held; `errors` has that of each; `where` is the place in the study's file that the reason is about.
+    """
+
+    name: str
+    levels: Assignment
+    assignment: Assignment
+    cost: Cost | None
+    error: float | None
+    reason: str | None
+    where: Path = ()
+    errors: Mapping[str, float] = field(default_factory=dict)
+    raw: bool = False
+
+
+def every_cell(study: Study) -> tuple[Cell, ...]:
+    """All cells in the order of their factors' levels, possible or not; counted once for a study."""
+    if "cells" not in study.memo:
+        study.memo["cells"] = tuple(_cell(study, combination) for combination in _combinations(study))
+    return study.memo["cells"]  # type: ignore[no-any-return]
+
+
+def raw_cells(study: Study) -> tuple[Cell, ...]:
+    """The same combinations unmatched, at the values that `design.raw` names; none where it does not."""
+    assert study.spec.design is not None
+    raw = study.spec.design.raw
+    return tuple(_counted(study, one, {**_constants(study), **raw}, RAW) for one in _combinations(study)) if raw else ()
+
+
+def _combinations(study: Study) -> tuple[Assignment, ...]:
+    assert study.spec.design is not None
+    return combinations(study.spec.design, study.space, study.spec.seed)
+
+
+def name_of(combination: Assignment) -> str:
+    """`depth=2, kernel=3`; a section by its word."""
+    return ", ".join(f"{name}={_shown(value)}" for name, value in combination.items())
+
+
+def _shown(value: Any) -> Any:
+    return label(value) or value if isinstance(value, dict | list) else value
+
+
+def settings(study: Study) -> list[Assignment]:
+    """Every combination of the nuisance variables' settings; one empty one where nothing is tuned."""
+    assert study.spec.design is not None
+    found: list[Assignment] = [{}]
+    for name, options in (study.spec.design.tune or {}).items():
+        found = [{**one, name: option} for one in found for option in options]
+    return found
+
+
+def _constants(study: Study) -> Assignment:
+    """The variables outside the factors and the match: each has one value, or is tuned and has its first setting."""
+    design = study.spec.design
+    assert design is not None
+    told = {*design.factors, *(design.match.turned if design.match else ())}
+    rest = {name: value for name, value in study.space.completed({}).items() if name not in told}
+    return rest | {name: options[0] for name, options in (design.tune or {}).items()}
+
+
+def _cell(study: Study, combination: Assignment) -> Cell:
+    assert study.spec.design is not None
+    known = _constants(study)
+    if study.spec.design.match is None:
+        return _counted(study, combination, known)
+    try:
+        solved = solve_cell(study, combination, {**combination, **known})
+    except Infeasible as error:
+        return Cell(name_of(combination), combination, {**combination, **known}, None, None, str(error), place(error))
+    found = (combination, solved.assignment, solved.cost, solved.error, solved.reason)
+    return Cell(name_of(combination), *found, ("design", "match"), solved.errors)
+
+
+def _counted(study: Study, combination: Assignment, known: Assignment, prefix: str = "") -> Cell:
+    """A cell as it stands, with nothing solved."""
+    name, assignment = prefix + name_of(combination), {**combination, **known}
+    try:
+        counted = cost(network_of(study, assignment))
+        return Cell(name, combination, assignment, counted, None, None, raw=bool(prefix))
+    except Infeasible as error:
+        return Cell(name, combination, assignment, None, None, str(error), place(error), raw=bool(prefix))

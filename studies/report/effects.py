@@ -1,0 +1,133 @@
+"""Tables of what was compared: contrasts, interactions, trends, raw beside matched, failures by level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from studies.analysis.results import Contrast, Reading
+from studies.report import words
+from studies.report.blocks import Table
+from studies.report.figures import forest
+
+MOST = 60
+MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell"}
+
+
+def filled(headers: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> Table:
+    """A table without the columns in which nothing stands."""
+    kept = [at for at in range(len(headers)) if any(row[at] not in (None, "") for row in rows)]
+    return Table(tuple(headers[at] for at in kept), tuple(tuple(row[at] for at in kept) for row in rows), caption)
+
+
+def contrasts(reading: Reading, metric: str) -> Table | None:
+    """Every contrast of the cells as they are compared."""
+    shown = forest.foremost(reading.contrasts, MOST)[:MOST]
+    rows = [(*_contrast(one, metric), words.listed(one.left_out, 4, "more") or None) for one in shown]
+    if not rows:
+        return None
+    points = ", in points," if words.unit(metric) else ""
+    caption = (
+        f"Differences in {metric}{points} high minus low, with 95 % intervals; p corrected by Holm over "
+        f"{words.counted(reading.claims, 'claim')}."
+    )
+    if reading.margin:
+        caption += (
+            f" A tie is proved where both one-sided tests against ±{words.size(reading.margin, metric)} "
+            "pass (TOST, corrected)."
+        )
+    more = len(reading.contrasts) - len(rows)
+    caption += f" {more} more are left out." if more else ""
+    return filled(("contrast", "difference", "seeds", "p", "p of a tie", "reading", "left out"), rows, caption)
+
+
+def _contrast(one: Contrast, metric: str) -> tuple[Any, ...]:
+    verdict = MEANINGS[forest.kind(one.p, one.tie)]
+    tie = words.probability(one.tie) if one.tie is not None else None
+    return (
+        forest.name(one),
+        words.ends(one.difference, metric),
+        one.difference.n,
+        words.probability(one.p),
+        tie,
+        verdict,
+    )
+
+
+def interactions(reading: Reading, metric: str) -> Table | None:
+    """How contrasts change with another factor."""
+    rows = []
+    for one in reading.interactions[:MOST]:
+        (first, low, high), (second, less, more) = one.first, one.second
+        change = f"{first}: {words.level(high)} − {words.level(low)}"
+        where = f"{second}: {words.level(less)} → {words.level(more)}"
+        reads = MEANINGS[forest.kind(one.p, None)]
+        rows.append(
+            (change, where, words.ends(one.difference, metric), one.difference.n, words.probability(one.p), reads)
+        )
+    caption = "Interactions: by how much the contrast grows from the one level of the other factor to the next."
+    return filled(("contrast", "from → to", "change", "seeds", "p", "reading"), rows, caption) if rows else None
+
+
+def trends(reading: Reading, metric: str) -> Table | None:
+    """Factors of numbers: the effect of a doubling, and where the best level lies."""
+    rows = [
+        (one.factor, words.ends(one.per_doubling, metric), words.level(one.peak), ", ".join(map(words.level, one.best)))
+        for one in reading.trends
+    ]
+    caption = (
+        "Factors of numbers: the effect per doubling, the level of the best mean, and the levels that "
+        "cannot be told from it (95 %)."
+    )
+    return filled(("factor", "per doubling", "best mean at", "not told from the best"), rows, caption) if rows else None
+
+
+def flips(reading: Reading, metric: str) -> Table | None:
+    """Raw effects beside matched ones."""
+    rows = [
+        (
+            forest.name(one.matched),
+            words.ends(one.matched.difference, metric),
+            words.ends(one.raw.difference, metric),
+            ("the sign flips, both clear" if one.clear else "other signs, not both clear")
+            if one.opposite
+            else "same sign",
+        )
+        for one in reading.flips[:MOST]
+    ]
+    caption = "At equal cost and raw: what a change brings when it must be paid for, and when it comes on top."
+    return filled(("contrast", "at equal cost", "raw", "reading"), rows, caption) if rows else None
+
+
+def common(reading: Reading, metric: str) -> Table | None:
+    """The contrasts at one nuisance setting for all cells, beside those at each cell's own best."""
+    own = {forest.name(one): one for one in reading.contrasts}
+    rows = [
+        (forest.name(one), words.ends(own[forest.name(one)].difference, metric), words.ends(one.difference, metric))
+        for one in reading.common[:MOST]
+        if forest.name(one) in own
+    ]
+    setting = words.levels(reading.common_setting)
+    caption = (
+        f"Each cell at its own best setting, and all at the one that is best on average ({setting}; from "
+        "the tuning trials)."
+    )
+    return filled(("contrast", "each at its best", "all at one setting"), rows, caption) if rows else None
+
+
+def failures(reading: Reading) -> Table | None:
+    """Whether failures depend on a factor, and whether a claim hangs on them."""
+    rows = [
+        (
+            one.factor,
+            ", ".join(f"{words.level(level)}: {failed} of {ended}" for level, (failed, ended) in one.counts.items()),
+            words.probability(one.p),
+            "yes" if one.survives else "no",
+        )
+        for one in reading.failures
+    ]
+    caption = (
+        "Failures by level; p of Fisher's exact test that they do not depend on it; whether every claim "
+        "of this factor would stand if failed trials counted as the worst value seen."
+    )
+    return Table(("factor", "failed", "p", "claims stand"), tuple(rows), caption) if rows else None

@@ -1,0 +1,140 @@
+"""How a design study was done: its layout in words, and what its cells cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from searchspace.language.units import human, percent
+from studies.analysis.results import CellResult, Reading
+from studies.candidate import Study
+from studies.design.spec import Adaptive, DesignSpec
+from studies.report import words
+from studies.report.blocks import Block, Bullets, Heading, Paragraph
+from studies.report.effects import filled
+from studies.report.figures import grid
+
+COSTS = ("macs", "params", "activations", "field", "depth", "train_macs", "memory", "latency")
+NAMES = {"macs": "MACs", "field": "receptive field", "train_macs": "training MACs"}
+NOTABLE = 1.02
+MOST_CELLS = 100
+LAYOUTS = {
+    "factorial": "every combination of the factors' levels (full factorial)",
+    "one_at_a_time": "one factor at a time around a baseline",
+    "fractional": "a balanced fraction of all combinations (fractional factorial)",
+    "latin_hypercube": "combinations spread evenly over all factors (Latin hypercube)",
+    "cells": "listed combinations",
+}
+
+
+def blocks(study: Study, reading: Reading) -> list[Block]:
+    """The design in words, and its costs."""
+    assert study.spec.design is not None
+    return [
+        Heading("How it was done"),
+        Bullets(tuple(_items(study, study.spec.design, reading))),
+        *_costs(study.spec.design, reading),
+    ]
+
+
+def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
+    told = [f"{words.counted(len(reading.cells), 'cell')}: {LAYOUTS[design.arrangement]}."]
+    for factor in design.factors:
+        levels = words.listed(map(words.level, grid.levels(reading.cells, factor)), 16, "levels more").replace(";", ",")
+        told.append(f"Factor {factor}: {levels}." if reading.cells else f"Factor {factor}.")
+    told.append(_seeds(design))
+    told.append(
+        "Paired: the same seeds in all cells, so that they share the order of the data and, where "
+        "shapes agree, the initial weights. Trials are run seed after seed, the cells of each in "
+        "random order."
+    )
+    told += _held(design) + _tuned(design)
+    if reading.margin:
+        told.append(
+            f"Differences below {words.size(reading.margin, study.spec.objective.target)} do not matter (the margin)."
+        )
+    told.append(f"Compared is {study.spec.objective.target} of the last epoch; the test split stays locked.")
+    return told
+
+
+def _seeds(design: DesignSpec) -> str:
+    if not isinstance(design.replicates, Adaptive):
+        return f"Every cell is trained on {words.counted(design.replicates, 'seed')}."
+    one = design.replicates
+    what = "each cell's mean" if one.until.of == "means" else "each compared difference"
+    return (
+        f"Every cell is trained on {one.at_least} seeds, then on as many more, up to {one.at_most}, as its spread "
+        f"calls for, until the 95 % interval of {what} is within ±{float(one.until.half_width):g} "
+        "(Stein's two stages, 1945)."
+    )
+
+
+def _held(design: DesignSpec) -> list[str]:
+    if design.match is None:
+        return ["No cost is held equal."]
+    held = " and ".join(f"{NAMES.get(name, name)} at {human(target)}" for name, target in design.match.targets.items())
+    by = f", by {' and '.join(design.match.turned)}" if design.match.turned else ""
+    told = [f"Held equal: {held} within {percent(float(design.match.tolerance))}{by}."]
+    if design.raw:
+        told.append(f"Raw: the same combinations are trained at {words.levels(design.raw)} too, with nothing held.")
+    return told
+
+
+def _tuned(design: DesignSpec) -> list[str]:
+    if not design.tune:
+        return []
+    lists = "; ".join(f"{name} over {', '.join(map(words.level, options))}" for name, options in design.tune.items())
+    seeds = words.counted(design.tune_replicates or 1, "seed")
+    return [
+        (
+            f"Tuned for each cell on validation, with the same effort: {lists} ({seeds} each, other than "
+            "those that are compared)."
+        )
+    ]
+
+
+def _costs(design: DesignSpec, reading: Reading) -> list[Block]:
+    cells = [*reading.cells, *reading.raw_cells]
+    shown = cells[:MOST_CELLS]
+    if not cells:
+        return []
+    turned = design.match.turned if design.match else ()
+    headers = ("cell", *turned, *(NAMES.get(name, name) for name in COSTS), "")
+    rows = [
+        (
+            one.name,
+            *(_level(one, name) for name in turned),
+            *(_cost(one, name) for name in COSTS),
+            "impossible" if one.reason else None,
+        )
+        for one in shown
+    ]
+    caption = "What the cells cost (one input, one forward pass)."
+    caption += f" The first {len(shown)} of {len(cells)} cells." if len(cells) > len(shown) else ""
+    return [filled(headers, rows, caption), Paragraph(_not_held(design, reading.cells))]
+
+
+def _level(cell: CellResult, name: str) -> str | None:
+    return words.level(cell.assignment[name]) if name in cell.assignment else None
+
+
+def _cost(cell: CellResult, name: str) -> str | None:
+    value = cell.costs.get(name)
+    return human(value) if isinstance(value, int | float) else None
+
+
+def _not_held(design: DesignSpec, cells: Sequence[CellResult]) -> str:
+    """How much each cost that nothing holds varies over the cells."""
+    held = design.match.targets if design.match else {}
+    ranges = {
+        name: [v for one in cells if isinstance(v := one.costs.get(name), int | float) and v > 0] for name in COSTS
+    }
+    wide = [
+        f"{NAMES.get(name, name)} {max(found) / min(found):.2f}-fold"
+        for name, found in ranges.items()
+        if found and name not in held and max(found) / min(found) > NOTABLE
+    ]
+    return (
+        f"Not held, and so perhaps a part of any effect: over the compared cells vary {', '.join(wide)}."
+        if wide
+        else "No other cost varies over the compared cells."
+    )

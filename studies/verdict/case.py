@@ -1,0 +1,161 @@
+"""What is judged: a study and what was read from it, and which of its contrasts may be told as claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from searchspace.language.problems import shown
+from searchspace.language.space import label
+from studies.analysis.results import CellResult, Contrast, FailureTable, Interaction, Reading
+from studies.design.spec import DesignSpec
+from studies.spec import StudySpec
+from studies.statistics import ALPHA
+from studies.verdict.simple import stands
+from studies.verdict.words import Scale
+from worker.metrics import is_share
+
+CHANCE = ("worker_lost",)
+"""Kinds of failure that have nothing to do with what was trained."""
+
+Standing = Literal["clear", "small", "tied", "open", "withheld", "untested"]
+"""`small`: clearly different, and clearly by less than what matters. `untested`: one seed.
+
+`withheld`: it would be told, were it not for failures.
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A study's specification and its reading."""
+
+    spec: StudySpec
+    reading: Reading
+
+    @property
+    def design(self) -> DesignSpec:
+        """A case is of a design study."""
+        assert self.spec.design is not None
+        return self.spec.design
+
+    @property
+    def metric(self) -> str:
+        """What is compared."""
+        return self.spec.objective.target
+
+    @property
+    def scale(self) -> Scale:
+        """How its differences are written."""
+        return Scale(is_share(self.metric))
+
+    @property
+    def ran(self) -> list[CellResult]:
+        """The cells with a value."""
+        return [cell for cell in self.reading.cells if cell.values]
+
+    def of(self, factor: str, contrasts: Sequence[Contrast] | None = None) -> list[Contrast]:
+        """A factor's contrasts."""
+        return [one for one in (self.reading.contrasts if contrasts is None else contrasts) if one.factor == factor]
+
+    def good(self, value: float) -> bool:
+        """Whether a difference of this sign is for the better."""
+        return (value > 0) == (self.spec.objective.direction == "maximize")
+
+    def winner(self, one: Contrast) -> tuple[str, str]:
+        """The better and the worse level, as words."""
+        high, low = self.level(one.factor, one.high), self.level(one.factor, one.low)
+        return (high, low) if self.good(one.difference.mean) else (low, high)
+
+    def standing(self, one: Contrast) -> Standing:
+        """What may be said of a contrast: one thing only."""
+        if one.p is None:
+            return "untested"
+        different, tied = one.p < ALPHA, one.tie is not None and one.tie < ALPHA
+        if (different and self._turns(one)) or (tied and self._failed(one)):
+            return "withheld"
+        return "small" if different and tied else "clear" if different else "tied" if tied else "open"
+
+    def standings(self, factor: str, *which: Standing) -> list[Contrast]:
+        """A factor's contrasts of these standings."""
+        return [one for one in self.of(factor) if self.standing(one) in which]
+
+    def claims(self, factor: str) -> list[Contrast]:
+        """Those that are told as differences, the largest first."""
+        return sorted(self.standings(factor, "clear", "small"), key=lambda one: -abs(one.difference.mean))
+
+    def same(self, one: Contrast, others: Sequence[Contrast]) -> Contrast | None:
+        """The same two levels among other contrasts."""
+        return next((two for two in others if _pair(two) == _pair(one)), None)
+
+    def depends(self) -> list[Interaction]:
+        """The strongest clear interaction of each two factors, largest first; none that failures put in doubt."""
+        clear = [one for one in self.reading.interactions if one.p is not None and one.p < ALPHA]
+        sure = [
+            one
+            for one in clear
+            if not (self.doubted(one.first[0]) or self.doubted(one.second[0]))
+            and stands(self.reading.cells, one, self.spec.objective.direction)
+        ]
+        sure.sort(key=lambda one: -abs(one.difference.mean))
+        kept: dict[frozenset[str], Interaction] = {}
+        for one in sure:
+            kept.setdefault(frozenset((one.first[0], one.second[0])), one)
+        return list(kept.values())
+
+    def partners(self, factor: str) -> list[str]:
+        """The factors on which this one's effect clearly depends."""
+        pairs = [(one.first[0], one.second[0]) for one in self.depends()]
+        return [other for two in pairs if factor in two for other in two if other != factor]
+
+    def table(self, factor: str) -> FailureTable | None:
+        """The failures by level of a factor."""
+        return next((one for one in self.reading.failures if one.factor == factor), None)
+
+    def doubted(self, factor: str) -> bool:
+        """Whether a claim of this factor would turn if failed trials counted as the worst."""
+        found = self.table(factor)
+        return found is not None and not found.survives
+
+    def failed_at(self, factor: str, level: Any) -> int:
+        """How many trials failed at a level; 1 where a table that does not survive has no such level."""
+        found = self.table(factor)
+        if found is None:
+            return 0
+        at = [
+            failed
+            for key, (failed, _) in found.counts.items()
+            if key == level or self.level(factor, key) == self.level(factor, level)
+        ]
+        return at[0] if at else int(not found.survives)
+
+    def level(self, factor: str, value: Any) -> str:
+        """A level in words: a section by its kind, or whole where two of the factor's have one kind."""
+        found = [cell.levels[factor] for cell in self.reading.cells if factor in cell.levels]
+        value = next((one for one in found if isinstance(one, dict) and repr(one) == value), value)  # a table's key
+        kind = label(value)
+        if kind is None:
+            return _plain(value)
+        alike = [other for other in found if label(other) == kind and other != value]
+        return shown(value) if alike else kind
+
+    def _turns(self, one: Contrast) -> bool:
+        """A claim cannot turn where none of its two levels' trials failed."""
+        return self.doubted(one.factor) and bool(self._failed(one))
+
+    def _failed(self, one: Contrast) -> int:
+        """Failed trials of the two levels; those that are lost by chance leave what remains as it is."""
+        found = self.table(one.factor)
+        if found is not None and found.survives and set(found.kinds) <= set(CHANCE):
+            return 0
+        return self.failed_at(one.factor, one.low) + self.failed_at(one.factor, one.high)
+
+
+def _pair(one: Contrast) -> tuple[str, str, str]:
+    return one.factor, repr(one.low), repr(one.high)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else shown(value).strip("'")

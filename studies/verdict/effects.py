@@ -1,0 +1,224 @@
+"""What a factor comes to: what is better, what ties, what cannot be told and what would settle it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studies.analysis.power import seeds_for, smallest_difference
+from studies.analysis.results import Contrast
+from studies.verdict.case import Case
+from studies.verdict.interplay import everywhere
+from studies.verdict.shape import degradation, plateau, upper
+from studies.verdict.words import counted, listed, sentences
+
+MANY_SEEDS = 100
+"""From here on the number of seeds that a difference needs is not told: nobody would train them."""
+MOST = 5
+"""Of one factor no more claims than this are told beside the headline; a table has them all."""
+CLEAR, TIED, WITHHELD, OPEN, UNTOLD = range(5)
+"""How much a clause says, the most first."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What a factor comes to in a few words, how much that is, and which contrasts it tells."""
+
+    factor: str
+    text: str
+    rank: int
+    told: tuple[Contrast, ...] = ()
+
+
+def clause(case: Case, factor: str) -> Clause:
+    """The one thing to know of a factor: its largest clear difference, else its ties, else what stays open."""
+    found = case.of(factor)
+    if not found:
+        text = "no two complete cells with a common seed differ in it alone, so nothing can be compared"
+        return Clause(factor, text, UNTOLD)
+    if case.claims(factor):
+        return _claimed(case, factor)
+    if tied := case.standings(factor, "tied"):
+        return Clause(factor, ", and ".join(ties(case, tied)), TIED, tuple(tied))
+    if lost := case.standings(factor, "withheld"):
+        return Clause(factor, _withheld(case, lost), WITHHELD, tuple(lost))
+    if opened := case.standings(factor, "open"):
+        return Clause(factor, _open(case, opened), OPEN, tuple(opened))
+    text = "one seed says nothing of the noise, so nothing can be told; raise design.replicates to 3 or more"
+    return Clause(factor, text, UNTOLD, tuple(found))
+
+
+def _claimed(case: Case, factor: str) -> Clause:
+    """The largest claim; where the factor has a peak or a plateau, what that is better than."""
+    claims = case.claims(factor)
+    start, flat = plateau(case, factor)
+    peak, worse = degradation(case, factor)
+    if flat:
+        first = next(one for one in claims if upper(case, one) == start)
+        more = f"beyond {case.level(factor, start)} less than {case.scale.amount(case.reading.margin or 0.0)} is gained"
+        return Clause(factor, f"{claim(case, first)}, and {more}", CLEAR, (first,))
+    below = [one for one in claims if worse and upper(case, one) == peak and one not in worse]
+    if below:
+        loser, size = case.winner(worse[0])[1], case.scale.size(worse[0].difference)
+        return Clause(factor, f"{claim(case, below[0])}, and than {loser} by {size}", CLEAR, (below[0], worse[0]))
+    return Clause(factor, claim(case, claims[0]), CLEAR, (claims[0],))
+
+
+def claim(case: Case, one: Contrast) -> str:
+    """`4 is better than 1 by 1.5 points [1.2, 1.8]`; the interval leaves zero out, or Holm would not let it pass."""
+    better, worse = case.winner(one)
+    text = f"{better} is better than {worse} by {case.scale.size(one.difference)}"
+    if case.standing(one) == "small" and case.reading.margin:
+        text += f", less than the {case.scale.bare(case.reading.margin)} that matters"
+    return text
+
+
+def ties(case: Case, tied: Sequence[Contrast]) -> list[str]:
+    """`3 and 5 tie within 0.5 points (+0.1 points [-0.1, +0.3])`, for each group of which all pairs do."""
+    margin = case.scale.amount(case.reading.margin or 0.0)
+    seen = f" ({case.scale.effect(tied[0].difference)})" if len(tied) == 1 else ""
+    return [f"{listed(group)} tie within {margin}{seen}" for group in groups(case, tied)]
+
+
+def groups(case: Case, found: Sequence[Contrast]) -> list[list[str]]:
+    """Levels of which every two stand in `found`: each pair is in a group, and no group could be larger."""
+    pairs = [frozenset((case.level(one.factor, one.low), case.level(one.factor, one.high))) for one in found]
+    order = _ordered(case, found)
+    grown: list[list[str]] = []
+    for pair in pairs:
+        if not any(pair <= set(group) for group in grown):
+            group = set(pair)
+            for level in order:
+                if level not in group and all(frozenset((level, other)) in pairs for other in group):
+                    group.add(level)
+            grown.append([level for level in order if level in group])
+    return grown
+
+
+def factor_lines(case: Case, factor: str, told: Sequence[Contrast]) -> list[str]:
+    """What is left to say of a factor after `told`: its other contrasts, then what would settle the open ones."""
+    partners = case.partners(factor)
+    lead = f"{factor}, on average over {listed(partners)}" if partners else factor
+    parts = _others(case, factor, told)
+    first = clause(case, factor)
+    if first.rank == UNTOLD and not any(one in told for one in first.told):
+        parts = [first.text]
+    first_part = sentences(lead, parts)
+    settled = _settle(case, factor)
+    if settled and not first_part:
+        settled = f"{lead}: {settled[:1].lower()}{settled[1:]}"
+    text = " ".join([part for part in (first_part, settled, _left_out(case, factor)) if part])
+    return [text] if text else []
+
+
+def _others(case: Case, factor: str, told: Sequence[Contrast]) -> list[str]:
+    """Where an effect depends on another factor, its average is told only if it goes the same way everywhere."""
+
+    def rest(found: Sequence[Contrast]) -> list[Contrast]:
+        return [one for one in found if not any(one is other for other in told) and everywhere(case, one)]
+
+    margin_ties = ties(case, rest(case.standings(factor, "tied")))
+    opened = [f"cannot tell {_apart(group)}" for group in groups(case, rest(case.standings(factor, "open")))]
+    lost = [
+        f"nothing is claimed of {case.level(factor, one.high)} against {case.level(factor, one.low)}"
+        for one in rest(case.standings(factor, "withheld"))
+    ]
+    claims = [claim(case, one) for one in rest(case.claims(factor))]
+    more = [f"and {len(claims) - MOST} more clear differences"] if len(claims) > MOST else []
+    return claims[:MOST] + more + margin_ties + opened + lost
+
+
+def _open(case: Case, opened: Sequence[Contrast]) -> str:
+    """`3 seeds cannot tell 2 from 1 (+0.3 points [-1.6, +2.2])`; of more than two levels the largest difference."""
+    widest = max(opened, key=lambda one: abs(one.difference.mean))
+    which = f"{case.level(widest.factor, widest.high)} against {case.level(widest.factor, widest.low)}: "
+    found = groups(case, opened)
+    apart = listed([_apart(group) for group in found], "or")
+    shown = f"{which if len(opened) > 1 else ''}{case.scale.effect(widest.difference)}"
+    return f"{counted(widest.difference.n, 'seed')} cannot tell {apart} ({shown}){_held_back(case, widest)}"
+
+
+def _withheld(case: Case, lost: Sequence[Contrast]) -> str:
+    """What the survivors show, and that it is no claim."""
+    one = max(lost, key=lambda one: abs(one.difference.mean))
+    pair = f"{case.level(one.factor, one.high)} against {case.level(one.factor, one.low)}"
+    seen = f"{pair} among those that ran: {case.scale.effect(one.difference)}"
+    return f"nothing can be claimed, because failed trials could turn it ({seen})"
+
+
+def _held_back(case: Case, one: Contrast) -> str:
+    """An interval without zero that is no claim is explained."""
+    low, high = one.difference.low or 0.0, one.difference.high or 0.0
+    if low * high <= 0 or not one.difference.deviation:
+        return ""
+    return f", which leaves zero out, but not after Holm's correction for {counted(case.reading.claims, 'claim')}"
+
+
+def _apart(group: Sequence[str]) -> str:
+    return f"{group[1]} from {group[0]}" if len(group) == 2 else f"{listed(group)} apart"
+
+
+def _settle(case: Case, factor: str) -> str:
+    """The smallest difference that these seeds can see, and how many would see what matters."""
+    opened = [one for one in case.standings(factor, "open") if everywhere(case, one)]
+    if not opened:
+        return ""
+    widest = max(opened, key=lambda one: one.difference.deviation or 0.0)
+    deviation, many = widest.difference.deviation or 0.0, widest.difference.n
+    if deviation <= 1e-12 * abs(widest.difference.mean):
+        return "The seeds agree to the last digit, so their noise cannot be judged; add seeds."
+    tests = max(case.reading.claims, 1)
+    least = case.scale.amount(smallest_difference(deviation, many, tests))
+    seen = f"{counted(many, 'seed')} can see differences from {least} on (80 % power)"
+    return f"{seen}, so this shows no equality; {_needed(case, widest, tests)}."
+
+
+def _needed(case: Case, one: Contrast, tests: int) -> str:
+    """Never as few seeds as those that have just not done."""
+    matters = case.reading.margin
+    wanted, many = matters or abs(one.difference.mean), one.difference.n
+    if not wanted:
+        return "more seeds narrow it"
+    needed = _seeds(wanted, one.difference.deviation or 0.0, tests)
+    which = (
+        f"the {case.scale.amount(wanted)} that matter{'' if case.scale.share else 's'}"
+        if matters
+        else case.scale.amount(wanted)
+    )
+    if needed > MANY_SEEDS:
+        return f"{which} would take more than {MANY_SEEDS} seeds"
+    if needed > many:
+        return f"{which} would take about {needed} seeds"
+    if matters:
+        return f"it would mostly have shown {which}, and more seeds would tell whether this is a tie"
+    return f"{which} would take more than {many} seeds"
+
+
+def _seeds(wanted: float, deviation: float, tests: int) -> int:
+    """More than anyone would train where no number of seeds does."""
+    try:
+        return seeds_for(wanted, deviation, tests)
+    except ValueError:
+        return MANY_SEEDS + 1
+
+
+def _left_out(case: Case, factor: str) -> str:
+    """Which combinations of the other factors a contrast goes without, because their cells share too few seeds."""
+    told = [
+        f"{case.level(factor, one.high)} against {case.level(factor, one.low)} at {' and at '.join(one.left_out)}"
+        for one in case.of(factor)
+        if one.left_out
+    ]
+    return sentences("Left out, because the two cells share too few seeds", told)
+
+
+def _ordered(case: Case, found: Sequence[Contrast]) -> list[str]:
+    """The levels in the order of the contrasts: those that are somewhere the low one of a pair come before its high."""
+    levels: list[str] = []
+    for one in found:
+        low, high = case.level(one.factor, one.low), case.level(one.factor, one.high)
+        if low not in levels:
+            levels.insert(levels.index(high) if high in levels else len(levels), low)
+        if high not in levels:
+            levels.append(high)
+    return levels

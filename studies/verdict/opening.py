@@ -1,0 +1,62 @@
+"""The headline: one sentence that answers the study's question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studies.analysis.results import Contrast
+from studies.verdict.case import Case
+from studies.verdict.conduct import planned, progress
+from studies.verdict.costs import opening
+from studies.verdict.effects import OPEN, WITHHELD, Clause, clause
+from studies.verdict.interplay import interaction
+from studies.verdict.words import LONGEST, listed
+
+NOTHING = "No trial is complete yet, so nothing can be said."
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The sentence, and the contrasts that need not be told again."""
+
+    text: str
+    told: tuple[Contrast, ...] = ()
+
+
+def head(case: Case) -> Headline:
+    """Interactions first, then the factors that say the most; as many as one sentence holds."""
+    if not case.ran:
+        return Headline(NOTHING)
+    depends = [interaction(case, one) for one in case.depends()]
+    clauses = [clause(case, factor) for factor in case.design.factors if not case.partners(factor)]
+    sure = sorted((one for one in clauses if one.rank <= WITHHELD), key=lambda one: one.rank)
+    parts = [(text, ()) for text in depends] + [(f"{one.factor}: {one.text}", one.told) for one in sure]
+    parts += _opened([one for one in clauses if one.rank == OPEN])
+    parts += [(f"{one.factor}: {one.text}", one.told) for one in clauses if one.rank > OPEN]
+    return _fitted(_before(case), parts)
+
+
+def _opened(clauses: list[Clause]) -> list[tuple[str, tuple[Contrast, ...]]]:
+    """Of several factors that stay open only the names stand in a headline."""
+    if len(clauses) > 1:
+        return [(f"these seeds cannot tell any effect of {listed([one.factor for one in clauses])}", ())]
+    return [(f"{one.factor}: {one.text}", one.told) for one in clauses]
+
+
+def _before(case: Case) -> str:
+    """`So far (4 of 18 trials), at equal macs (2 M within 4%), `."""
+    complete, left = progress(case)
+    held = opening(case)
+    if not left:
+        return held
+    return f"So far ({complete} of {planned(case)} trials), {held[:1].lower()}{held[1:]}"
+
+
+def _fitted(before: str, parts: list[tuple[str, tuple[Contrast, ...]]]) -> Headline:
+    kept = parts[:1]
+    for part in parts[1:]:
+        if sum(len(text.split()) for text, _ in [(before, ()), *kept, part]) > LONGEST:
+            break
+        kept.append(part)
+    text = before + "; ".join(text for text, _ in kept)
+    return Headline(f"{text}.", tuple(one for _, told in kept for one in told))

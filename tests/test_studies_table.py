@@ -1,0 +1,288 @@
+"""Studies whose results come from a table: from YAML through the conductor and a real store to what is concluded."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searchspace.language.problems import SpecError
+from studies import exporting, inline
+from studies.candidate import Study
+from studies.errors import Conflict, NotFound
+from studies.fingerprint import fingerprint
+from studies.load import load
+from studies.progress import silent
+from studies.run import Ended, run
+from studies.store import Engine, query
+from worker import table
+from worker.job import EpochMetrics, Job
+
+Build = Callable[..., Study]
+Row = dict[str, Any]
+ROOT = Path(__file__).parents[1]
+HEAD = ("depth", "kernel", "seed", "val_accuracy", "test_accuracy")
+STUDY: dict[str, Any] = {
+    "apiVersion": "archstudy/v1",
+    "kind": "Study",
+    "name": "tabular",
+    "data": {"source": "digits"},
+    "evaluate": {"table": "table.csv"},
+    "variables": {"depth": {"choice": [2, 4]}, "kernel": {"choice": [1, 3, 5]}},
+    "blueprint": {"stages": []},
+    "recipe": {"epochs": 1},
+}
+DESIGN = {"factors": ["depth", "kernel"], "replicates": 10}
+
+
+def lines(seeds: int = 10) -> list[tuple[Any, ...]]:
+    draw = random.Random(1)
+    cells = product((2, 4), (1, 3, 5), range(100, 100 + seeds))
+    return [(d, k, s, round(0.6 + d / 100 + k / 50 + draw.gauss(0, 0.005), 5), 0.5) for d, k, s in cells]
+
+
+def curves(epochs: int = 9, seeds: int = 4) -> list[tuple[Any, ...]]:
+    cells = product((2, 4), (1, 3, 5), range(seeds), range(1, epochs + 1))
+    return [(d, k, s, e, round(0.9 - 0.1 * d - 0.01 * k + 0.001 * e + 1e-4 * s, 5)) for d, k, s, e in cells]
+
+
+def save(folder: Path, rows: list[tuple[Any, ...]], head: tuple[str, ...] = HEAD) -> Path:
+    file = folder / "table.csv"
+    file.write_text("\n".join(",".join(map(str, row)) for row in (head, *rows)) + "\n")
+    return file
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Build:
+    """The study of the table in the folder; whole sections may be replaced (None leaves one out)."""
+
+    def build(**sections: Any) -> Study:
+        if not (tmp_path / "table.csv").exists():
+            save(tmp_path, lines())
+        tree = {**STUDY, **({} if "search" in sections else {"design": DESIGN}), **sections}
+        file = tmp_path / "study.yaml"
+        file.write_text(json.dumps({name: section for name, section in tree.items() if section is not None}))
+        return load(file)
+
+    return build
+
+
+@pytest.fixture
+def ran(store: Engine, tmp_path: Path) -> Callable[..., Ended]:
+    def inner(one: Study, train: Any = table.answers) -> Ended:
+        return run(one, store, tmp_path / "files", partial(inline.drive, train=train, evaluate=table.tested), silent)
+
+    return inner
+
+
+def trials(store: Engine, phase: str) -> list[Row]:
+    return query.trials(store, 1, phase=phase)
+
+
+# ---- designs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_design_takes_the_seeds_in_order(study: Build, ran: Any, store: Engine) -> None:
+    ended = ran(study())
+    assert (ended.study["state"], ended.study["conclusion"]) == ("complete", {"kind": "design"})
+    rows = trials(store, "design")
+    assert len(rows) == 60
+    by = {(d, k, s - 100): value for d, k, s, value, _ in lines()}
+    told = {(*row["assignment"].values(), row["replicate"]): row["value"] for row in rows}
+    assert told == by
+    assert {row["measured"]["table"]["seed"] - row["replicate"] for row in rows} == {100}
+    assert rows[0]["metrics"].keys() == {"val_accuracy"}
+
+
+def test_half_a_study_goes_on_to_the_same_numbers(
+    study: Build, ran: Any, store: Engine, outcome: Any, tmp_path: Path
+) -> None:
+    calls = []
+
+    def dying(job: Job) -> Iterator[EpochMetrics]:
+        calls.append(job.trial)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        yield from table.answers(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        ran(study(), dying)
+    assert sum(row["state"] == "complete" for row in trials(store, "design")) == 19
+    ran(study())
+    through = outcome(store, "tabular")
+    ran(study(name="whole"))
+    again = outcome(store, "whole")
+    assert [row["value"] for row in through["trials"]] == [row["value"] for row in again["trials"]]
+    assert through["state"] == again["state"] == "complete"
+
+
+def test_tuning_takes_other_seeds_than_the_design(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    rows = [(d, lr, s, 0.5 + d / 10 - abs(lr - d / 20) + s / 1e3) for d, lr, s in product((2, 4), (0.1, 0.2), range(5))]
+    save(tmp_path, rows, ("depth", "lr", "seed", "val_accuracy"))
+    variables = {"depth": {"choice": [2, 4]}}
+    design = {"factors": ["depth"], "replicates": 3, "tune": {"lr": [0.1, 0.2]}, "tune_replicates": 2}
+    recipe = {"epochs": 1, "optimizer": {"kind": "sgd", "lr": "$lr"}}
+    ran(study(variables=variables, design=design, recipe=recipe))
+    seeds = {phase: {row["measured"]["table"]["seed"] for row in trials(store, phase)} for phase in ("tune", "design")}
+    assert seeds == {"tune": {3, 4}, "design": {0, 1, 2}}
+    assert {tuple(row["assignment"].values()) for row in trials(store, "design")} == {(2, 0.1), (4, 0.2)}
+
+
+def test_failures_keep_their_kind_and_line(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    rows = [(*row, "diverged" if row[2] == 100 and row[:2] == (2, 1) else "") for row in lines()]
+    rows[-1] = (*rows[-1][:3], "", "", "")
+    save(tmp_path, rows, (*HEAD, "failure"))
+    ran(study())
+    failed = {tuple(row["assignment"].values()): row for row in trials(store, "design") if row["state"] == "failed"}
+    assert {cell: row["failure_kind"] for cell, row in failed.items()} == {(2, 1): "diverged", (4, 5): "diverged"}
+    assert failed[2, 1]["reason"].endswith("table.csv, line 2: the training ended there as diverged")
+    assert failed[4, 5]["reason"].endswith("line 61: val_accuracy is empty or no finite number at the training's end")
+
+
+def test_variables_that_the_table_has_may_be_computed(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    rows = [(d, 2 * d, s, d / 10) for d, s in product((2, 4), range(2))] + [(2, 9, 0, 0.9)]
+    save(tmp_path, rows, ("depth", "twice", "seed", "val_accuracy"))
+    variables = {"depth": {"choice": [2, 4]}, "twice": "$depth * 2"}
+    ran(study(variables=variables, design={"factors": ["depth"], "replicates": 2}))
+    assert sorted(row["value"] for row in trials(store, "design")) == [0.2, 0.2, 0.4, 0.4]
+
+
+# ---- searches --------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_prunes_confirms_and_reads_the_test_part(
+    study: Build, ran: Any, store: Engine, tmp_path: Path
+) -> None:
+    rows = [(*row, 0.77) for row in curves()]
+    save(tmp_path, rows, ("depth", "kernel", "seed", "epoch", "val_accuracy", "test_accuracy"))
+    search = {"sampler": "random", "pruner": {"kind": "asha", "eta": 3}}
+    ended = ran(study(search=search, recipe={"epochs": 9}, budget={"trials": 6}, confirm={"top": 2, "replicates": 3}))
+    searched = [row for row in trials(store, "search") if row["repeat_of"] is None]
+    assert {row["state"] for row in searched} == {"complete", "pruned"}
+    assert {row["measured"]["table"]["seed"] for row in searched if row["state"] == "complete"} == {0}
+    assert {row["measured"]["table"]["seed"] for row in trials(store, "confirm")} == {1, 2, 3}
+    won = ended.study["conclusion"]
+    assert won["fresh"]["n"] == 3
+    assert won["test"]["test_accuracy"]["mean"] == pytest.approx(0.77)
+    with pytest.raises(NotFound, match="come from a table and nothing was trained, so there are no weights; export"):
+        exporting.export(store, ended.study, exporting.Wanted(), tmp_path / "out", tmp_path)
+
+
+def test_without_test_columns_there_is_no_test_score(study: Build, ran: Any, tmp_path: Path) -> None:
+    save(tmp_path, [row[:4] for row in lines(4)], HEAD[:4])
+    ended = ran(study(search={"sampler": "random"}, budget={"trials": 6}))
+    assert ended.study["state"] == "complete"
+    assert (ended.study["conclusion"]["test"], ended.study["conclusion"]["opened"]) == ({}, 0)
+    assert ended.study["conclusion"]["assignment"] == {"depth": 4, "kernel": 5}
+
+
+def test_what_the_table_lacks_cannot_be_proposed(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    save(tmp_path, [row for row in lines(4) if row[:2] != (4, 5)])
+    ended = ran(study(search={"sampler": "random"}, budget={"trials": 20}))
+    missing = [row for row in trials(store, "search") if row["state"] == "infeasible"]
+    assert {tuple(row["assignment"].values()) for row in missing} == {(4, 5)}
+    assert "there is no line with depth=4, kernel=5; add it" in missing[0]["reason"]
+    assert ended.study["conclusion"]["assignment"] == {"depth": 2, "kernel": 5}
+
+
+def test_costs_of_the_table_are_the_trials_costs(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    save(tmp_path, [(*row, 1000 * row[0] * row[1]) for row in lines(4)], (*HEAD, "macs"))
+    search = {"sampler": "random", "constraints": {"macs": "<= 12k"}}
+    ended = ran(study(search=search, budget={"trials": 6}))
+    rows = [row for row in trials(store, "search") if row["state"] == "complete"]
+    assert {row["macs"] for row in rows} == {2000, 4000, 6000, 10000, 12000}
+    assert ended.study["conclusion"]["costs"]["macs"] == 10000
+
+
+# ---- what a study is, and what it loads ------------------------------------------------------------------------------
+
+
+def test_the_content_is_part_of_a_study_and_its_place_is_not(study: Build, ran: Any, tmp_path: Path) -> None:
+    first = study()
+    (tmp_path / "table.csv").rename(tmp_path / "moved.csv")
+    moved = study(evaluate={"table": "moved.csv"})
+    assert fingerprint(first.tree) == fingerprint(moved.tree)
+    ran(first if (tmp_path / "table.csv").exists() else moved)
+    save(tmp_path, lines()[:-1] + [(4, 5, 109, 0.1, 0.1)])
+    with pytest.raises(Conflict, match=r"evaluate\.digest"):
+        ran(study())
+
+
+def test_neither_torch_nor_ray_is_needed(tmp_path: Path, study: Build) -> None:
+    study()
+    code = (
+        "import sys; from studies.cli import main; code = main(['run', 'study.yaml', '--quiet']); "
+        "print(code, sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "ARCHSTUDY_STORE": f"sqlite:///{tmp_path}/own.db", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.splitlines()[-1] == "0 []", ended.stderr
+
+
+CHOICE = {"choice": [1, 3]}
+SGD = {"kind": "sgd", "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"evaluate": {"table": "none.csv"}}, "evaluate.table: .*none.csv: there is no such file; write the path"),
+        ({"evaluate": {"table": "table.csv", "digest": "00"}}, "its content is not what it was .digest 00, now"),
+        ({"baselines": ["majority"]}, "baselines: results come from a table, and a baseline would be fitted to data"),
+        ({"resources": {"together": 2}}, "resources.together: results come from a table, so nothing is trained"),
+        (
+            {"search": {}, "variables": {"seed": CHOICE, **STUDY["variables"]}},
+            "the table's column 'seed' has a meaning of its own",
+        ),
+        ({"variables": {"depth": CHOICE}, "design": {"factors": ["depth"]}}, "column 'kernel' is neither a variable"),
+        (
+            {"variables": {**STUDY["variables"], "width": CHOICE}, "design": {"factors": ["depth", "kernel", "width"]}},
+            "there is no column for the factor 'width'",
+        ),
+        (
+            {"task": "regression", "data": {"source": "arrays:later.npz", "image": [8, 8, 1]}},
+            "there is no column for the objective 'val_mae'",
+        ),
+        (
+            {"variables": {**STUDY["variables"], "depth": {"choice": [2, 3]}}},
+            "no line with depth=3, kernel=1 .its column",
+        ),
+        ({"design": {**DESIGN, "replicates": 11}}, "it has 10 seeds of depth=2, kernel=1, and the design takes 11"),
+        (
+            {"search": {"pruner": {"kind": "asha"}}},
+            "search.pruner: the table has no column 'epoch', so nothing can end early; remove pruner",
+        ),
+        (
+            {"search": {}, "variables": {**STUDY["variables"], "depth": {"float": [2, 4]}}},
+            "variables.depth: a table has no range of real numbers; list its values",
+        ),
+        (
+            {"search": {}, "variables": {**STUDY["variables"], "depth": {"int": [7, 9]}}},
+            "variables.depth: the table's column 'depth' has none of its values",
+        ),
+        ({"search": {}, "confirm": {"replicates": 10}}, "confirm.replicates: the table has 10 seeds .*at most"),
+    ],
+)
+def test_mistakes_between_a_study_and_its_table(sections: dict[str, Any], sentence: str, study: Build) -> None:
+    with pytest.raises(SpecError, match=sentence):
+        study(**sections)
+
+
+def test_options_that_the_table_has_one_word_for(study: Build, tmp_path: Path) -> None:
+    save(tmp_path, [("sgd", 0, 0.5), ("adam", 0, 0.5)], ("how", "seed", "val_accuracy"))
+    variables = {"how": {"choice": [SGD, {**SGD, "lr": 0.2}]}}
+    design = {"factors": ["how"], "replicates": 1}
+    with pytest.raises(SpecError, match=r"are both 'sgd' in the table; write JSON there"):
+        study(variables=variables, design=design)
