@@ -156,8 +156,11 @@ def catalog(spec: DataSpec, task: str) -> Catalog:
 
 
 def digest(spec: DataSpec) -> str | None:
-    """The content of a source in 16 hexadecimal digits; None for `digits`, and for what is not there."""
-    if spec.source == "digits":
+    """The content of a source in 16 hexadecimal digits; None for `digits`, and for what is not there.
+
+    A set of the hub whose image and classes are told is not fetched for it.
+    """
+    if spec.source == "digits" or (spec.source.startswith("hf:") and spec.image and not _present(spec)):
         return None
     try:
         path = source_path(spec)
@@ -188,8 +191,11 @@ def resolved(spec: DataSpec, folder: Path) -> DataSpec:
 
 
 def _present(spec: DataSpec) -> bool:
-    """Whether the source can be looked at here: it is there, and so is the library that reads it."""
+    """Whether the source can be looked at here: it and the library that reads it are there; nothing is fetched."""
+    kind, _, rest = spec.source.partition(":")
     try:
+        if kind == "hf" and not hf.here(rest):
+            return False
         path = source_path(spec)
         readable = not spec.source.startswith(("parquet:", "hf:")) or parquet.available()
         return path.exists() and readable

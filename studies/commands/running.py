@@ -43,7 +43,8 @@ def run_file(file: Path, inline: bool = False, quiet: bool = False, pilot: bool 
     if pilot and study.spec.design is None:
         raise Conflict("--pilot is for design studies, and this one is a search; run it without")
     if not study.facts.images and not study.spec.evaluate:
-        catalog(study.spec.data, study.spec.task)  # which says why it is not here: planning can do without, running not
+        catalog(study.spec.data, study.spec.task)  # fetches it, or says why not: planning can do without, running not
+        study = load(file)
     url = store.url()
     engine = store.connect(url)
     try:

@@ -35,6 +35,19 @@ def folder(identifier: str) -> Path:
     return found
 
 
+def here(identifier: str) -> bool:
+    """Whether the set can be read without asking the hub."""
+    known = memo.recall(f"hf:{identifier}").get("")
+    if known and Path(known[2]).is_dir():
+        return True
+    match = ID.fullmatch(identifier)
+    assert match is not None
+    try:
+        return _cached(identifier, *match.groups()).is_dir()
+    except Exception:  # the hub's client says in many ways that a set is not in its cache
+        return False
+
+
 @lru_cache(maxsize=8)
 def _folder(identifier: str) -> Path | ValueError:
     """The same, asked once in a process: a hub that does not answer is waited for one time."""
@@ -60,10 +73,7 @@ def _fetched(identifier: str, name: str, configuration: str | None, revision: st
     where = {"repo_id": name, "repo_type": "dataset", "revision": revision}
     try:
         if offline:
-            pattern = f"{configuration}/*.parquet" if configuration else "*.parquet"
-            root = Path(hub.snapshot_download(**where, allow_patterns=[pattern], local_files_only=True))
-            files = [file.relative_to(root).as_posix() for file in root.rglob("*.parquet")]
-            return root / _chosen(identifier, name, configuration, files)
+            return _cached(identifier, name, configuration, revision)
         chosen = _chosen(identifier, name, configuration, hub.HfApi().list_repo_files(**where))
         pattern = "*.parquet" if chosen == "." else f"{chosen}/*.parquet"
         found = Path(hub.snapshot_download(**where, allow_patterns=[pattern])) / chosen
@@ -75,6 +85,16 @@ def _fetched(identifier: str, name: str, configuration: str | None, revision: st
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
         cure = "unset HF_HUB_OFFLINE or fetch it first" if offline else "check the id and the network, or HF_ENDPOINT"
         raise ValueError(f"hf:{identifier}: it is not here and cannot be fetched ({reason}); {cure}") from None
+
+
+def _cached(identifier: str, name: str, configuration: str | None, revision: str | None) -> Path:
+    """The same from the hub's own cache on this machine."""
+    hub = extra("huggingface_hub", f"hf:{identifier}")
+    pattern = f"{configuration}/*.parquet" if configuration else "*.parquet"
+    where = {"repo_id": name, "repo_type": "dataset", "revision": revision}
+    root = Path(hub.snapshot_download(**where, allow_patterns=[pattern], local_files_only=True))
+    files = [file.relative_to(root).as_posix() for file in root.rglob("*.parquet")]
+    return root / _chosen(identifier, name, configuration, files)
 
 
 class _Unclear(Exception):
