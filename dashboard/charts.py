@@ -280,10 +280,12 @@ def _where(rows: Sequence[Row], level: Any) -> list[Row]:
 def _panel(
     cells: Sequence[Row], seeds: Sequence[Row], factors: Sequence[str], metric: str, xs: list[Any], spread: list[float]
 ) -> Chart:
-    measured = numeric(xs)
+    measured = numeric(xs) and len(xs) > 1
     wide = measured and min(xs) > 0 and max(xs) / min(xs) > 16
     axis = alt.Axis(values=xs, labelAngle=0, grid=False) if measured else alt.Axis(labelAngle=0)
-    scale = alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=26) if measured else alt.Scale()
+    ends: dict[str, Any] = {"domain": [min(xs), max(xs)]} if measured else {}
+    kind: Any = "log" if wide else "linear"
+    scale = alt.Scale(type=kind, zero=False, nice=False, padding=26, **ends) if measured else alt.Scale(domain=xs)
     x = alt.X(f"f0:{'Q' if measured else 'O'}", title=factors[0], axis=axis, scale=scale, sort=None)
     color = _color(cells, factors)
     here = _chart(cells).encode(x=x, color=color)
@@ -294,7 +296,7 @@ def _panel(
     low = _metric_axis("low", metric, spread)
     band = (
         known.mark_area(opacity=0.16, clip=True)
-        if measured
+        if measured and len({row["f0"] for row in cells}) > 1
         else known.mark_rule(strokeWidth=7, opacity=0.25, clip=True)
     )
     seed = dots.mark_point(size=42, strokeWidth=1.5, opacity=0.8, filled=False)

@@ -127,3 +127,14 @@ def points(url: str, study_id: int, most: int) -> list[Row]:
 def frontier(url: str, study_id: int, cost: str, direction: str) -> list[Row]:
     """Trials that nothing beats at the same or a lower cost."""
     return query.frontier(_engine(url), study_id, cost, direction)
+
+
+def offline(url: str, name: str) -> str:
+    """A study's report as one HTML file, made anew; drawing needs matplotlib, so it is loaded here and no earlier."""
+    from studies.report.content import of_store
+    from studies.report.html import html
+
+    engine = _engine(url)
+    row = query.find_study(engine, name)
+    assert row is not None
+    return html(of_store(engine, row, query.trials(engine, row["id"])))

@@ -57,6 +57,11 @@ PICTURES = (
     Picture("network", "/network?study=search-digits&trial={deepest}", 1400, 1230, charts=2),
     Picture("phone", "/design?study=depth-width-filter", 390, 844, 2.0, charts=2),
 )
+REPORTS = (
+    Picture("report", "", 1000, 1300, 1.4),
+    Picture("report-effects", "#effects", 1000, 900, 1.4),
+)
+"""Of the offline report, at its head and at a heading."""
 
 
 def main() -> None:
@@ -74,6 +79,10 @@ def main() -> None:
         with dashboard(environment) as address, browser() as chromium:
             for picture in PICTURES:
                 take(chromium, address, replace(picture, path=picture.path.format(deepest=number)))
+            report = [sys.executable, "-m", "studies.cli", "report", STUDIES[0], "--out", f"{folder}/report.html"]
+            subprocess.run(report, env=environment, check=True)
+            for picture in REPORTS:
+                take(chromium, Path(folder, "report.html").as_uri(), picture)
 
 
 def deepest(store: str, name: str) -> int:
@@ -130,7 +139,8 @@ def take(chromium: Browser, address: str, picture: Picture) -> None:
     size: Any = {"width": picture.width, "height": picture.height}
     page = chromium.new_page(viewport=size, device_scale_factor=picture.scale, color_scheme="light")
     page.goto(address + picture.path)
-    settle(page, picture.charts)
+    if address.startswith("http"):
+        settle(page, picture.charts)
     file = FOLDER / f"{picture.name}.png"
     page.screenshot(path=file)
     page.close()

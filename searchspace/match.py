@@ -230,10 +230,11 @@ class _Search:
         if not self._dear(high):
             self._first(low, high, axis)
             return
-        step = 0
-        while middle := self._between(low, high, axis, self._guess(low, high, axis) if step % 3 < 2 else None):
-            low, high = (low, middle) if self._dear(middle) else (middle, high)
-            step += 1
+        past, slow = None, 0
+        while middle := self._between(low, high, axis, self._guess(low, high, past, axis) if slow < 2 else None):
+            wide, slow = high[axis] - low[axis], slow % 2
+            low, high, past = (low, middle, high) if self._dear(middle) else (middle, high, low)
+            slow = slow + 1 if 2 * (high[axis] - low[axis]) > wide else 0
         self._first(_put(low, axis, box.low[axis]), low, axis)
 
     def _between(self, low: Place, high: Place, axis: int, guess: int | None = None) -> Place | None:
@@ -244,17 +245,23 @@ class _Search:
         found = self._next(_put(low, axis, middle), axis, high[axis] - 1, 1)
         return found or self._next(_put(low, axis, middle), axis, low[axis] + 1, -1)
 
-    def _guess(self, low: Place, high: Place, axis: int) -> int | None:
-        """Where the target should be if costs go as a power of the value; of integers only."""
+    def _guess(self, low: Place, high: Place, past: Place | None, axis: int) -> int | None:
+        """Where the target should be if costs go as a power of the value, or nearly so; of integers only.
+
+        Inverse interpolation of logarithms, through the two ends and the one before them (Brent 1973, chapter 4).
+        """
         values = self.axes[axis].values
         if not isinstance(values, range) or values[low[axis]] < 1:
             return None
-        below, above = self._level(low), self._level(high)
-        if not -math.inf < below < 0 <= above or above == below:
+        there = [at for at in (low, high, past) if at is not None and values[at[axis]] >= 1]
+        points = [(math.log(values[at[axis]]), self._level(at)) for at in there]
+        levels = [level for _, level in points]
+        if -math.inf in levels or not levels[0] < 0 <= levels[1]:
             return None
-        ends = math.log(values[low[axis]]), math.log(values[high[axis]])
-        value = math.exp(ends[0] + (ends[1] - ends[0]) * below / (below - above))
-        return round((value - values.start) / values.step)
+        ends, found = (points[0][0], points[1][0]), _at_zero(points) if len({*levels}) == 3 else math.inf
+        if not ends[0] < found < ends[1]:
+            found = _at_zero(points[:2])
+        return round((math.exp(found) - values.start) / values.step)
 
     def _level(self, place: Place) -> float:
         """The log of the costs over their targets, 0 about where the best is."""
@@ -316,6 +323,15 @@ class _Search:
             if 0 <= number < len(values) and self.at(found := _put(place, axis, number)) == costs:
                 return found
         return place
+
+
+def _at_zero(points: Sequence[tuple[float, float]]) -> float:
+    """The x at y = 0, as a polynomial in y through (x, y) points (Lagrange)."""
+    found = 0.0
+    for x, y in points:
+        others = [other for _, other in points if other != y]
+        found += x * math.prod(other / (other - y) for other in others)
+    return found
 
 
 def _shorter(value: float) -> Iterator[float]:

@@ -88,4 +88,7 @@ def _unused(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
     misspelt = used - {*spec.declared, *space.names}
     for name in spec.declared:
         if name not in used and not get_close_matches(name, misspelt):
-            yield Problem(("variables", name), f"nothing refers to {name!r}; write ${name} somewhere or remove it")
+            near = [] if name in spec.variables else get_close_matches(name, spec.variables)
+            cure = f", did you mean {near[0]!r}?" if near else f"; write ${name} somewhere or remove it"
+            where: Path = ("variables", name) if name in spec.variables else ("design", "tune", name)
+            yield Problem(where, f"nothing refers to {name!r}{cure}")

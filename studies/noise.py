@@ -43,10 +43,11 @@ def known(engine: Engine, study: Study) -> Known:
         if rate is None and (speed := _rate(rows)):
             rate, timed = speed, mine
         if noise is None and row["kind"] == "design":
-            found = residual(cells(rows, row["spec"]["design"]["factors"]))
+            compared = cells(rows, row["spec"]["design"]["factors"])
+            found = residual(compared)
             if found and found.deviation:
                 noise, freedom = found.deviation, found.freedom
-                source = f"{sum(one['state'] == 'complete' for one in rows)} trials of {mine}"
+                source = f"{sum(len(one.values) for one in compared)} trials of {mine}"
     return Known(noise, freedom, source, rate, timed)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from studies import store
 from studies.candidate import Study
 from studies.conductor import Conductor
-from studies.design.spec import DesignSpec
+from studies.design.spec import Adaptive, DesignSpec
 from studies.errors import Conflict
 from studies.fingerprint import differences, fingerprint
 from studies.store import Engine, LeaseHeld, StudyExists, Writer, query
@@ -97,8 +97,17 @@ def _must_be_the_same(study: Study, row: dict[str, Any]) -> None:
             f"the store holds another study named {study.spec.name!r} (its fingerprint is {row['fingerprint']}, this "
             f"file's {fingerprint(study.tree)}); give this one another name, or undo the differences:\n  {changes}"
         )
-    if study.spec.design and (had := DesignSpec.model_validate(row["spec"]["design"]).least) > study.spec.design.least:
-        raise Conflict(f"design.replicates may rise but not fall; it was {had}, write at least that")
+    if study.spec.design:
+        _replicates_may_rise(DesignSpec.model_validate(row["spec"]["design"]), study.spec.design)
+
+
+def _replicates_may_rise(old: DesignSpec, new: DesignSpec) -> None:
+    if old.least > new.least:
+        raise Conflict(f"design.replicates may rise but not fall; it was {old.least}, write at least that")
+    if isinstance(old.replicates, Adaptive) and isinstance(new.replicates, Adaptive) and old.least != new.least:
+        raise Conflict(
+            f"design.replicates.at_least is the first stage, whose spread decides; it was {old.least}, write that"
+        )
 
 
 def provenance() -> dict[str, Any]:

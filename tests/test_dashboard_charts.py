@@ -289,3 +289,17 @@ def test_an_interval_beyond_100_percent_is_cut() -> None:
 def test_seeds_that_agree_have_no_interval() -> None:
     (row,) = charts.cell_rows([cell({"depth": 1}, 0.9, 0.9)], "val_accuracy")
     assert row["text"].endswith(" (all 2 seeds agree)")
+
+
+def test_panels_share_their_horizontal_range_and_a_lone_level_keeps_its_interval() -> None:
+    def cell(**levels: int) -> CellResult:
+        return CellResult(str(levels), levels, levels, {}, {0: 0.9, 1: 0.91 + levels["d"] / 1000})
+
+    three = [cell(d=2, k=1), cell(d=8, k=1), cell(d=2, k=3)]
+    found = [one.to_dict() for _, one in charts.panels(three, ["d", "k"], "val_accuracy")]
+    assert [one["layer"][0]["encoding"]["x"]["scale"]["domain"] for one in found] == [[2, 8], [2, 8]]
+    assert [one["layer"][0]["mark"]["type"] for one in found] == ["area", "rule"]
+    ((_, alone),) = charts.panels([cell(d=2)], ["d"], "val_accuracy")
+    drawn = alone.to_dict()["layer"][0]
+    assert drawn["mark"]["type"] == "rule"
+    assert drawn["encoding"]["x"]["type"] == "ordinal", "a lone number needs no measured axis"

@@ -1,7 +1,12 @@
 """Every page runs on a real SQLite store: studies under way, finished, empty, regressions, and names that are wrong."""
 
+import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +15,19 @@ import pytest
 pytest.importorskip("streamlit", reason="streamlit is not installed")
 from streamlit.testing.v1 import AppTest
 
-from dashboard import parts, words
+from dashboard import data, parts, words
 from dashboard.views import design as design_view
 from dashboard.views import network as network_view
 from dashboard.views import studies as studies_view
 from dashboard.views import study as study_view
-from studies import confirm
+from studies import confirm, inline
 from studies.analysis.cells import cells
 from studies.candidate import candidate
 from studies.load import from_tree, load
+from studies.progress import silent
+from studies.run import run
 from studies.store import Engine, Writer, acquire, connect, create_study, query, release
+from worker import table
 
 ROOT = Path(__file__).parents[1]
 APP = str(ROOT / "dashboard" / "app.py")
@@ -276,9 +284,10 @@ def test_a_design_study_has_a_panel_for_each_level_of_its_second_factor(
     design(engine, "factors", factors, variables=variables)
     app = opened("design", study="factors")
     text = words_of(app)
-    assert charts_of(app) == charts
+    assert charts_of(app) == charts + 1, "the panels, and the forest of effects"
     assert "What these data say" in text
-    assert len(app.dataframe[0].value) == len(cells(query.trials(engine, 1), list(factors)))
+    shown = next(one.value for one in app.dataframe if "mean" in one.value)
+    assert len(shown) == len(cells(query.trials(engine, 1), list(factors)))
 
 
 def test_a_band_that_is_cut_is_told(engine: Engine) -> None:
@@ -298,13 +307,80 @@ def test_a_regression_is_shown_in_its_own_unit(engine: Engine) -> None:
         app = opened(page, study="regression")
         assert "%" not in " ".join(str(one.value) for one in app.metric)
     assert r"val\_mae over depth" in words_of(opened("design", study="regression"))
-    assert charts_of(opened("design", study="regression")) == 2
+    assert charts_of(opened("design", study="regression")) == 3
 
 
 def test_a_study_whose_data_are_gone_has_its_verdict(engine: Engine) -> None:
     design(engine, "gone", {"depth": [1, 2], "kernel": [3, 5]}, data={"source": "arrays:/nowhere/images.npz"})
     assert "Intervals cover the seeds" in words_of(opened("design", study="gone"))
     assert "The network cannot be drawn" in words_of(opened("network", study="gone", trial="0"))
+
+
+TABLED = """
+apiVersion: archstudy/v1
+kind: Study
+name: tabled
+data: {source: digits}
+variables: {depth: {choice: [1, 2]}, kernel: {choice: [1, 3]}, width: {int: [1, 64]}}
+blueprint: {stages: [{block: plain, repeat: $depth, kernel: $kernel, width: $width}]}
+design:
+  factors: [depth, kernel]
+  match: {activations: 1k, by: width}
+  raw: {width: 24}
+  tune: {lr: [0.03, 0.1]}
+  replicates: {until: {half_width: 1%}, at_least: 3, at_most: 6}
+recipe: {epochs: 1, optimizer: {kind: sgd, lr: $lr}}
+evaluate: {table: results.csv}
+"""
+
+
+def tabled(folder: Path, engine: Engine) -> None:
+    """A tuned, raw and adaptive study from a table; one tuning trial failed."""
+    lines = ["depth,kernel,width,lr,seed,val_accuracy,failure"]
+    for depth, kernel, width, lr, seed in product((1, 2), (1, 3), (8, 15, 24), (0.03, 0.1), range(9)):
+        value = 0.9 + 0.02 * depth + 0.001 * kernel + 0.0001 * width + 0.01 * lr + 0.004 * math.sin(seed * width)
+        failed = "diverged" if (depth, kernel, width, lr) == (2, 3, 24, 0.1) else ""
+        lines.append(f"{depth},{kernel},{width},{lr},{seed},{value:.4f},{failed}")
+    (folder / "results.csv").write_text("\n".join(lines))
+    (folder / "s.yaml").write_text(TABLED)
+    drive = partial(inline.drive, train=table.answers, evaluate=table.tested)
+    run(load(folder / "s.yaml"), engine, folder / "files", drive, silent)
+
+
+def test_the_design_page_leads_with_the_answer_and_shows_effects_tuning_raw_and_failures(
+    engine: Engine, tmp_path: Path
+) -> None:
+    tabled(tmp_path, engine)
+    app = opened("design", study="tabled")
+    text = words_of(app)
+    assert next(one.value for one in app.markdown if one.value[:1] == "#").startswith("#### At equal activations")
+    assert [one.value for one in app.subheader] == [
+        "Effects", r"val\_accuracy over depth, kernel", "What these data say, and what they do not", "Cells",
+        "At equal cost, and as it stands", "Tuning", "What failed",
+    ]  # fmt: skip
+    assert r"1 trial\: diverged" in text
+    tables = [one.value for one in app.dataframe]
+    cell = next(one for one in tables if "mean" in one)
+    assert [*cell["depth"]] == [1, 1, 2, 2], "the levels of the factor, not the layers that are counted"
+    tuned = next(one for one in tables if "lr=0.1" in one)
+    assert [*tuned["cell"]][:4] == ["depth=1, kernel=1", "depth=1, kernel=3", "depth=2, kernel=1", "depth=2, kernel=3"]
+    assert [("★" in one, other) for one, other in zip(tuned["lr=0.03"], tuned["lr=0.1"], strict=True)][-1] == (
+        True, "–",
+    )  # fmt: skip
+
+
+def test_the_report_is_made_when_it_is_asked_for(engine: Engine, url: str, tmp_path: Path) -> None:
+    tabled(tmp_path, engine)
+    assert any(one.label == "Download the report" for one in opened("design", study="tabled").get("download_button"))
+    found = data.offline(url, "tabled")
+    assert found.startswith("<!doctype html>")
+    assert "At equal activations" in found
+
+
+def test_a_page_is_drawn_without_matplotlib() -> None:
+    code = "import sys, dashboard.views.design; print('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
 
 
 def test_a_search_has_no_design_page(engine: Engine) -> None:

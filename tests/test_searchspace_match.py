@@ -191,3 +191,13 @@ def test_no_values_at_all() -> None:
 def test_too_much_to_count_is_refused() -> None:
     with pytest.raises(Infeasible, match="more than 10,000 networks would have to be counted; narrow x or give a step"):
         one(lambda x: x % 7 + 1, range(1, 20_000), 3)
+
+
+def test_a_line_is_solved_with_few_networks() -> None:
+    """By inverse interpolation of logarithms a cost between linear and quadratic takes its ends and about four more."""
+    counted = []
+    for target in range(200, 4_000_000, 80_000):
+        found = solve(lambda at: (30.0 * at["w"] ** 2 + 200 * at["w"] + 5,), [Axis("w", range(1, 513), True)], [target])
+        counted.append(found.counted)
+    assert sum(counted) / len(counted) < 6
+    assert max(counted) <= 8

@@ -9,7 +9,7 @@ from scipy import stats
 
 from studies.analysis.cells import cells, fold
 from studies.analysis.contrasts import contrasts
-from studies.analysis.results import Contrast
+from studies.analysis.results import CellResult, Contrast
 
 Values = dict[tuple[Any, ...], Sequence[float | None]]
 
@@ -192,3 +192,11 @@ def test_unequal_second_stages_leave_nothing_out() -> None:
     assert (depth.difference.n, depth.left_out, depth.difference.freedom) == (4, (), 2)
     assert depth.difference.mean == pytest.approx((0.05 + 0.15 + 0.0 + 0.1) / 4)
     assert depth.difference.deviation == pytest.approx(stats.tstd([0.05, 0.15, 0.0]))
+
+
+def test_a_combination_of_which_one_cell_has_no_value_is_told_as_left_out() -> None:
+    levels = [{"depth": depth, "kind": kind} for depth in (1, 2) for kind in ("a", "b")]
+    made = [CellResult(str(one), one, one, {}, {s: s + one["depth"] * (1.5 + s) for s in range(3)}) for one in levels]
+    made[-1] = CellResult("x", levels[-1], levels[-1], {}, {}, dict.fromkeys(range(3), "diverged"))
+    depth, kind = contrasts(made, ["depth", "kind"])
+    assert (depth.left_out, kind.left_out) == (("kind=b",), ("depth=2",))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from searchspace.language.units import human
 from studies import screens
 from studies.candidate import Study
+from studies.design import screens as design_screens
 from studies.planning import plan
 
 MATCHED = {"factors": ["kernel"], "match": {"params": 300, "by": "width", "tolerance": "10%"}, "replicates": 4}
@@ -71,3 +73,25 @@ def test_data_may_be_absent_while_it_is_planned(tiny: Callable[..., Study]) -> N
     study = tiny(data={"source": "arrays:later.npz", "image": [16, 16, 3], "classes": 4})
     assert plan(study)["data"]["input"] == [3, 16, 16]
     assert "an unknown number of examples of 3x16x16, 4 outputs" in words(study)
+
+
+def test_what_is_held_has_a_column_and_what_varies_is_warned_of(tiny: Callable[..., Study]) -> None:
+    study = tiny("design", design={"factors": ["kernel"], "match": {"memory": "5M", "by": "width"}}, variables=WIDE)
+    told = words(study)
+    assert "memory  off target" in told
+    facts = plan(study)
+    macs = [cell["macs"] for cell in facts["cells"]]
+    assert f"not held, so perhaps a part of any effect: macs {human(min(macs))} to {human(max(macs))}" in told
+
+
+def test_a_miss_is_not_cured_by_a_tolerance_that_means_nothing(tiny: Callable[..., Study]) -> None:
+    study = tiny("design", design={"factors": ["kernel"], "match": {"params": 178}}, variables=WIDE | {"width": 8})
+    reasons = [cell["reason"] for cell in plan(study)["cells"]]
+    assert reasons[0].endswith("are held within 5%; turn a variable with by:, or change the target")
+    assert reasons[1] is None
+
+
+def test_a_span_of_time_is_told_once(tiny: Callable[..., Study]) -> None:
+    told = {"seconds": 1.2, "seconds_at_most": 1.4, "source": "this study"}
+    assert design_screens._time({"time": told})[0].startswith("about 1 s of training one after the other, ")
+    assert design_screens._time({"time": told | {"seconds_at_most": 7.0}})[0].startswith("about 1 s to 7 s of training")

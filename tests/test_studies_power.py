@@ -7,7 +7,6 @@ from statistics import stdev
 import pytest
 from scipy import stats
 
-from studies.analysis import power
 from studies.analysis.power import (
     effect_deviation,
     power_of,
@@ -111,7 +110,10 @@ def test_the_limit_of_a_spread_holds_in_eight_of_ten_pilots() -> None:
     assert held / pilots == pytest.approx(0.8, abs=0.03)
 
 
-def test_claims_of_a_factorial() -> None:
-    assert power.tests_of({"depth": [1, 2, 4]}) == 3
-    assert power.tests_of({"depth": [1, 2, 4], "kernel": [3, 5]}) == 3 + 1 + 1
-    assert power.tests_of({"norm": ["none", "batch", "layer"], "depth": [1, 2, 4]}) == 3 + 3 + 3
+def test_with_a_first_stage_the_freedom_stays() -> None:
+    """Stein: mean sqrt(n) / s has the noncentral t of the first stage's degrees of freedom, whatever n."""
+    least = smallest_difference(1.0, 20, freedom=4)
+    assert stats.nct.sf(stats.t.ppf(0.975, 4), 4, least * sqrt(20)) == pytest.approx(0.8, abs=1e-3)
+    assert seeds_for(1.001 * least, 1.0, freedom=4) == 20
+    with pytest.raises(ValueError, match="needs more than 10,000 seeds"):
+        seeds_for(1e-4, 1.0, freedom=4)

@@ -1,6 +1,7 @@
 """A study as one offline file: what stands in it, that it is the same each time, that it asks nothing of anybody."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -8,7 +9,9 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partialmethod
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +119,9 @@ def epoch_rows(trials: list[Row]) -> list[Row]:
     ]  # fmt: skip
 
 
-def made(study: Study, trials: list[Row], **more: Any) -> Document:
-    return report(study, study_row(study, **more), trials, epoch_rows(trials))
+def made(study: Study, trials: list[Row], curves: bool = False, **more: Any) -> Document:
+    """The report, with learning curves where they matter: drawing is what takes time here."""
+    return report(study, study_row(study, **more), trials, epoch_rows(trials) if curves else [])
 
 
 def titles(document: Document) -> list[str]:
@@ -161,7 +165,7 @@ def design(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def document(design: Study) -> Document:
     """Its report after 3 seeds."""
-    return made(design, design_rows(design))
+    return made(design, design_rows(design), curves=True)
 
 
 def test_a_design_study_has_all_its_sections(document: Document) -> None:
@@ -216,7 +220,7 @@ def test_the_same_rows_give_the_same_bytes_and_change_no_setting_of_the_process(
     from matplotlib import rcParams
 
     before = dict(rcParams)
-    again = made(design, design_rows(design))
+    again = made(design, design_rows(design), curves=True)
     assert dict(rcParams) == before
     assert html(again) == html(document)
     assert markdown(again) == markdown(document)
@@ -231,7 +235,7 @@ def test_what_users_write_is_text(tiny: Callable[..., Study]) -> None:
         trial["assignment"] = {**trial["assignment"], "kernel": level}
         trial["cell"] = f"width={trial['assignment']['width']}, kernel={level}"
     trials[0] |= {"state": "failed", "value": None, "metrics": None, "failure_kind": "error", "reason": "</td><i>&"}
-    document = made(study, trials)
+    document = made(study, trials, curves=True)
     page = Page(html(document))
     assert not page.crossed
     assert not {"script", "b", "i"} & {tag for tag, _ in page.tags}
@@ -262,12 +266,13 @@ def test_markdown_has_its_pictures_beside_it(document: Document) -> None:
         pytest.param(factors(2, levels=1), 3, ["facets", "forest"], id="a factor of one level"),
         pytest.param(factors(3), 2, ["facets", "interaction", "heat", "forest"], id="three factors"),
         pytest.param(factors(4), 2, ["facets", "interaction", "heat", "forest"], id="four factors"),
-        pytest.param(factors(2, levels=30), 2, ["facets", "interaction", "forest"], id="60 cells"),
+        pytest.param(factors(2, levels=16), 2, ["facets", "interaction", "forest"], id="32 cells"),
     ],
 )  # fmt: skip
 def test_designs_of_every_size(tiny: Callable[..., Study], sections: Row, replicates: int, pictures: list[str]) -> None:
     study = tiny("design", **sections)
-    document = made(study, design_rows(study, replicates))
+    trials = [row | {"metrics": {"val_accuracy": row["value"]}} for row in design_rows(study, replicates)]
+    document = made(study, trials)
     assert [name for name in names(document) if name in ("facets", "interaction", "heat", "forest")] == pictures
     assert len(html(document)) < 2_000_000
 
@@ -285,7 +290,7 @@ def test_before_the_first_trial_and_when_all_failed(tiny: Callable[..., Study]) 
 
 
 def test_a_half_run_study_says_so(tiny: Callable[..., Study]) -> None:
-    study = tiny("design")
+    study = tiny("design", **factors(1, levels=3))
     trials = design_rows(study, 2)
     for trial in trials[len(trials) // 2 + 1 :]:
         trial |= {"state": "queued", "value": None, "metrics": None}
@@ -301,8 +306,8 @@ def test_tuning_and_raw_cells_stand_beside_the_matched_ones(tiny: Callable[..., 
     recipe = {"epochs": 2, "optimizer": {"kind": "sgd", "lr": "$lr"}}
     study = tiny("design", design=design, variables=variables, recipe=recipe)
     trials: list[Row] = []
-    for cell in (*every_cell(study), *raw_cells(study)):
-        for lr in (0.01, 0.1):
+    for cell in reversed((*every_cell(study), *raw_cells(study))):  # tuning runs in an order of chance
+        for lr in (0.1, 0.01):
             row = trial_row(study, cell, 0, "tune") | {"assignment": {**cell.assignment, "lr": lr}}
             trials.append(ended(row, len(trials), 0.9 + lr / 10, phase="tune"))
         for replicate in range(3):
@@ -315,7 +320,34 @@ def test_tuning_and_raw_cells_stand_beside_the_matched_ones(tiny: Callable[..., 
     assert "raw, nothing held" in forest.told
     tuning = next(one for one in document.pictures if one.name == "tuning")
     assert "at lr 0.1" in tuning.told
+    assert re.findall(r"(?:raw: )?kernel=\d", tuning.told) == [
+        cell.name for cell in (*every_cell(study), *raw_cells(study))
+    ]
+    assert re.findall(r">(0\.1|0\.01)<", tuning.svg) == ["0.01", "0.1"], "settings stand as they are listed"
     assert "Held equal: MACs at 1.20 k within 40%, by width." in html(document)
+
+
+def test_the_words_of_the_method_have_their_units_and_count_what_ran(tiny: Callable[..., Study]) -> None:
+    design = {"factors": ["kernel"], "match": {"params": 300, "by": "width", "tolerance": "5%"}}
+    design |= {"replicates": {"until": {"half_width": "0.3%"}, "at_least": 3, "at_most": 4}}
+    variables = {"kernel": {"choice": [1, 3, 5]}, "width": {"int": [2, 16]}}
+    study = tiny("design", design=design, variables=variables)
+    cells = [cell for cell in every_cell(study) if not cell.reason]
+    assert 1 < len(cells) < 3
+    trials = [row | {"costs": {"field": 10 ** row["replicate"]}} for row in design_rows(study)]
+    for row in trials:
+        cell = next(one for one in every_cell(study) if one.name == row["cell"])
+        row["costs"] = {"field": 700 if cell.reason else 2 + cell.levels["kernel"]}
+        row |= {"state": "infeasible", "reason": "out of reach", "value": None, "metrics": None} if cell.reason else {}
+    epochs = [row for row in epoch_rows(trials) if row["epoch"] == 1]
+    document = report(study, study_row(study, conductor_seconds=1.2), trials, epochs)
+    said = "".join(Page(html(document)).words)
+    assert "until the 95 % interval of each cell's mean is within ±0.30 points" in said
+    fields = [2 + cell.levels["kernel"] for cell in cells]
+    assert f"receptive field {max(fields) / min(fields):.3g}-fold" in said
+    assert "1 second of work" in said
+    assert "+-" not in said
+    assert not [name for name in names(document) if name.startswith("curves")], "one epoch is no curve"
 
 
 def test_the_power_law_of_the_training_set(tiny: Callable[..., Study]) -> None:
@@ -337,9 +369,9 @@ def test_the_power_law_of_the_training_set(tiny: Callable[..., Study]) -> None:
 
 
 def test_many_trials_are_not_all_listed(tiny: Callable[..., Study]) -> None:
-    study = tiny("design")
+    study = tiny("design", **factors(1, levels=3))
     trials = design_rows(study, 2)
-    many = [{**trials[at % len(trials)], "number": at, "id": at + 1, "replicate": at // 6} for at in range(1_400)]
+    many = [{**trials[at % len(trials)], "number": at, "id": at + 1, "replicate": at // 3} for at in range(1_400)]
     text = html(made(study, many))
     assert "The first 300 of 1,400 trials" in text
     assert "the seeds are too many to be drawn" in text
@@ -455,9 +487,14 @@ def test_columns_of_numbers_stand_to_the_right() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a small study, trained in a store of its own."""
+    """A folder with a small study, its results from a table, in a store of its own."""
     place = tmp_path_factory.mktemp("report")
     tree = {**DESIGN, "variables": {"width": {"choice": [2, 3]}, "kernel": {"choice": [1, 3]}}}
+    lines = ["width,kernel,seed,epoch,val_accuracy"]
+    for width, kernel, seed, epoch in product((2, 3), (1, 3), (0, 1), (1, 2)):
+        lines.append(f"{width},{kernel},{seed},{epoch},{0.7 + 0.05 * width + 0.02 * kernel + 0.01 * seed * epoch}")
+    (place / "results.csv").write_text("\n".join(lines))
+    tree["evaluate"] = {"table": "results.csv"}
     (place / "study.yaml").write_text(json.dumps(tree))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("ARCHSTUDY_STORE", f"sqlite:///{place}/store.db")
@@ -479,7 +516,36 @@ def test_the_command_writes_the_same_file_twice(folder: Path, capsys: pytest.Cap
     assert b"curves-val-accuracy" in first
 
 
+def test_a_file_that_cannot_be_written_is_one_sentence_and_what_stood_there_stays(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, full = folder / "kept.csv", folder / "full.csv"
+    full.symlink_to("/dev/full")
+    assert main(["report", "tiny", "--csv", str(full)]) == FAILED
+    told = capsys.readouterr().err
+    assert told == f"archstudy: {full} could not be written: no space left on device; make room, or give another path\n"
+    table.write_text("before")
+    monkeypatch.setattr(Path, "write_text", partialmethod(_torn, Path.write_text))
+    assert main(["report", "tiny", "--csv", str(table)]) == FAILED
+    monkeypatch.undo()
+    assert table.read_text() == "before"
+    assert not [*folder.glob(".kept*")]
+    (folder / "d.csv").mkdir()
+    assert main(["report", "tiny", "--csv", str(folder / "d.csv")]) == FAILED
+    assert "d.csv could not be written: is a directory; " in capsys.readouterr().err
+
+
+def _torn(self: Path, whole: Callable[..., int], text: str, *rest: Any, **more: Any) -> int:
+    """Half of the text, and then the disk is full."""
+    whole(self, text[: len(text) // 2], *rest, **more)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_the_command_says_what_it_cannot_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "tiny", "--out", "r.html", "--csv", "r.html"]) == FAILED
+    assert "--out and --csv are both r.html; give the trials a file of their own" in capsys.readouterr().err
+    assert main(["report", "tiny", "--csv", ""]) == FAILED
+    assert "--csv names no file" in capsys.readouterr().err
     assert main(["report", "tiny", "--out", "r.docx"]) == FAILED
     assert "a report is written as .html or .md; end the name with one of them" in capsys.readouterr().err
     assert main(["report", "another"]) == NOT_FOUND
@@ -494,8 +560,9 @@ def test_a_phone_does_not_scroll_sideways_and_nothing_is_asked_for(folder: Path)
         pytest.fail(reason) if os.environ.get("ARCHSTUDY_NEED_BROWSER") == "1" else pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 
-    page_file = folder / "phone.html"
-    assert main(["report", "tiny", "--out", str(page_file)]) == DONE
+    page_file = folder / "r.html"
+    if not page_file.exists():
+        assert main(["report", "tiny", "--out", str(page_file)]) == DONE
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

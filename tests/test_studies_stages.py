@@ -14,7 +14,10 @@ import pytest
 from studies import inline
 from studies.analysis.reading import read
 from studies.candidate import Study
+from studies.design.replicates import seeds_to_reach
+from studies.design.spec import Adaptive
 from studies.design.tuning import at_the_end, chosen, means
+from studies.errors import Conflict
 from studies.noise import known
 from studies.planning import plan
 from studies.progress import silent
@@ -205,3 +208,24 @@ def test_a_pilot_is_a_part_of_the_study_and_feeds_its_plan(answered: Any, store:
     assert conduct(study, store, tmp_path).study["state"] == "complete"
     assert rows(store)[:6] == first
     assert Counter(row["cell"] for row in rows(store)) == {"depth=1": 8, "depth=2": 8}
+
+
+def test_only_compared_trials_are_told_as_the_source_of_the_noise(answered: Any, store: Engine, tmp_path: Path) -> None:
+    study = answered(noisy, TUNE | {"replicates": 3})
+    conduct(study, store, tmp_path)
+    assert len(rows(store)) == 14
+    assert known(store, study).source == "6 trials of this study"
+
+
+def test_fewer_values_of_the_first_stage_ask_for_more() -> None:
+    adaptive = Adaptive.model_validate({"until": {"half_width": 0.01}, "at_least": 5, "at_most": 100})
+    assert seeds_to_reach(adaptive, 0.01) == ceil(2.776445**2)
+    assert seeds_to_reach(adaptive, 0.01, 2) == ceil(4.302653**2)
+
+
+def test_the_first_stage_stays_as_it_was(answered: Any, store: Engine, tmp_path: Path) -> None:
+    """What its spread decided would else be decided again, knowing the values."""
+    conduct(answered(noisy, ADAPTIVE, **AT_ONE_RATE), store, tmp_path)
+    later = {"replicates": {"until": {"half_width": "1%"}, "at_least": 5, "at_most": 20}}
+    with pytest.raises(Conflict, match=r"^design.replicates.at_least is the first stage, .*; it was 4, write that$"):
+        conduct(answered(noisy, later, **AT_ONE_RATE), store, tmp_path)

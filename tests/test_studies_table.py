@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from searchspace.language.problems import SpecError
+from searchspace.language.problems import SpecError, shown
 from studies import exporting, inline
+from studies.analysis.reading import read
 from studies.candidate import Study
 from studies.errors import Conflict, NotFound
 from studies.fingerprint import fingerprint
 from studies.load import load
+from studies.planning import plan
 from studies.progress import silent
 from studies.run import Ended, run
 from studies.store import Engine, query
@@ -286,3 +288,91 @@ def test_options_that_the_table_has_one_word_for(study: Build, tmp_path: Path) -
     design = {"factors": ["how"], "replicates": 1}
     with pytest.raises(SpecError, match=r"are both 'sgd' in the table; write JSON there"):
         study(variables=variables, design=design)
+
+
+def test_cells_with_other_seeds_are_compared_on_those_that_all_have(
+    study: Build, ran: Any, store: Engine, tmp_path: Path
+) -> None:
+    rows = [
+        (d, k, s, s / 10 + d / 100) for d, k in product((2, 4), (1, 3)) for s in (range(4) if d == 2 else (5, 3, 2))
+    ]
+    save(tmp_path, rows, HEAD[:4])
+    ran(
+        study(variables={"depth": {"choice": [2, 4]}, "kernel": {"choice": [1, 3]}}, design={**DESIGN, "replicates": 2})
+    )
+    told = {
+        (row["assignment"]["depth"], row["replicate"]): row["measured"]["table"]["seed"]
+        for row in trials(store, "design")
+    }
+    assert told == {(2, 0): 2, (2, 1): 3, (4, 0): 2, (4, 1): 3}
+
+
+# ---- what a plan says of the claims, against what is read ------------------------------------------------------------
+
+WIDE: dict[str, Any] = {"a": [1, 2, 4, 8, 16, 32], "b": ["x", "y", "z"], "c": [True, False]}
+TWO = {name: ["low", "high"] for name in "abcde"}
+NARROW: dict[str, Any] = {"a": [1, 2, 4], "b": ["x", "y"]}
+HAND = [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}, {"a": 4, "b": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("levels", "design", "claims"),
+    [
+        (NARROW, {}, 3 + 1 + 1),
+        (NARROW, {"replicates": 1}, 0),
+        (NARROW, {"compare": {"a": [[1, 4]]}}, 1 + 1 + 1),
+        (NARROW, {"layout": "one_at_a_time"}, 3 + 1),
+        (NARROW, {"cells": HAND}, 1),
+        (NARROW, {"replicates": {"until": {"half_width": "1%"}, "at_least": 3, "at_most": 5}}, 5),
+        (NARROW, {"tune": {"lr": [0.1, 0.2]}}, 5),
+        (NARROW, {"tune": {"lr": [0.1, 0.2]}, "tune_replicates": 2}, 5 + 4),
+        (TWO, {"layout": "fractional", "runs": 8}, 5),
+        (WIDE, {"layout": "latin_hypercube", "runs": 8}, 1 + 3 + 1),
+        (WIDE, {"layout": "latin_hypercube", "runs": 8, "compare": {"b": [["x", "z"]]}}, 1 + 1 + 1),
+        (WIDE, {"layout": "latin_hypercube", "runs": 4}, 0),
+    ],
+)
+def test_a_plan_counts_the_claims_that_the_reading_makes(
+    levels: dict[str, Any], design: dict[str, Any], claims: int, study: Build, ran: Any, store: Engine, tmp_path: Path
+) -> None:
+    draw = random.Random(3)
+    tuned = {"lr": [0.1, 0.2]} if "tune" in design else {}
+    rows = [(*one, s, draw.gauss(0.8, 0.01)) for one in product(*levels.values(), *tuned.values()) for s in range(5)]
+    save(tmp_path, rows, (*levels, *tuned, "seed", "val_accuracy"))
+    one = study(
+        variables={name: {"choice": options} for name, options in levels.items()},
+        design={"factors": [*levels], "replicates": 3, "noise": "1%", **design},
+        recipe={"epochs": 1, **({"optimizer": {"kind": "sgd", "lr": "$lr"}} if tuned else {})},
+    )
+    ran(one)
+    assert plan(one)["power"]["tests"] == max(1, claims)
+    assert read(one.spec, query.trials(store, 1)).claims == claims
+
+
+def test_a_plan_counts_the_unmatched_claims_too(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    draw = random.Random(3)
+    every = product(range(4, 33), (2, 4), (3, 5), range(3))
+    save(tmp_path, [(*one, draw.gauss(0.8, 0.01)) for one in every], ("width", *HEAD[:4]))
+    match = {"macs": "150k", "by": "width", "tolerance": "20%"}
+    one = study(
+        variables={"width": {"int": [4, 32]}, "depth": {"choice": [2, 4]}, "kernel": {"choice": [3, 5]}},
+        blueprint={"stages": [{"block": "plain", "width": "$width", "repeat": "$depth", "kernel": "$kernel"}]},
+        design={**DESIGN, "replicates": 3, "match": match, "raw": {"width": 16}, "noise": "1%"},
+    )
+    ran(one)
+    found = read(one.spec, query.trials(store, 1))
+    assert len(found.raw) == 2
+    assert plan(one)["power"]["tests"] == found.claims == 2 + 2 + 1
+
+
+def test_two_sections_of_one_word_are_two_cells(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    norms: list[Any] = [{"kind": "group", "groups": 4}, {"kind": "group", "groups": 2}, "batch"]
+    words = [f'"{json.dumps(one)}"'.replace('"', '""')[1:-1] if isinstance(one, dict) else one for one in norms]
+    rows = [(word, s, 0.8 + at / 50 + s / 1e3 * (1 + at)) for at, word in enumerate(words) for s in range(3)]
+    save(tmp_path, rows, ("norm", "seed", "val_accuracy"))
+    one = study(variables={"norm": {"choice": norms}}, design={"factors": ["norm"], "replicates": 3})
+    ran(one)
+    found = read(one.spec, query.trials(store, 1))
+    assert [cell.name for cell in found.cells] == ["norm=batch", *sorted(f"norm={shown(n)}" for n in norms[:2])]
+    assert [len(cell.values) for cell in found.cells] == [3, 3, 3]
+    assert len(found.contrasts) == 3

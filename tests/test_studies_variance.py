@@ -81,3 +81,17 @@ def test_nothing_to_share() -> None:
     assert shares([], ["a"]) == ()
     assert shares([cell({"a": 0}, {0: 0.5, 1: 0.5}), cell({"a": 1}, {0: 0.5, 1: 0.5})], ["a"]) == ()
     assert shares([cell({"a": 0}, {0: 0.5}), cell({"a": 1}, {0: 0.6})], ["a"]) == ()
+
+
+def test_a_factor_that_is_mixed_with_interactions_keeps_its_share() -> None:
+    """Half of 2 x 2 x 2: each factor is the product of the two others."""
+    half = [(a, b, a * b) for a in (-1, 1) for b in (-1, 1)]
+    made = [cell(dict(zip("abc", one, strict=True)), {s: one[0] + s % 2 / 10 for s in range(4)}) for one in half]
+    found = {one.source: one.share for one in shares(made, ["a", "b", "c"])}
+    assert found["a"] > 0.9
+    assert "interactions" not in found
+
+
+def test_factors_that_are_mixed_with_each_other_have_no_shares() -> None:
+    made = [cell({"a": at, "b": 10 * at, "c": at % 2}, {s: at + s / 10 for s in range(4)}) for at in range(4)]
+    assert shares(made, ["a", "b", "c"]) == ()

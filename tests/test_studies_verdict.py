@@ -89,7 +89,7 @@ def test_an_effect_that_depends_on_a_third_level_is_only_averaged_where_it_keeps
         for depth, kernel, sign in ((1, 3, 0), (1, 5, 0), (4, 3, 1), (4, 5, 1))
     ]
     text = told(turned, found, study=spec(design=BOTH), interactions=both)
-    assert text.startswith("the effect of depth depends on kernel: 4 against 1 is ")
+    assert text.startswith("The effect of depth depends on kernel: 4 against 1 is ")
     assert "4 is better than 1" not in text
     assert "5 is better" not in text
 
@@ -122,7 +122,7 @@ def test_failures_that_a_claim_stands_against_and_those_by_chance() -> None:
     table = FailureTable("depth", {1: (0, 5), 4: (1, 5)}, 1.0, {"worker_lost": 1}, True)
     text = told([cell({"depth": 1}), cell({"depth": 4}, failed=lost)], [tie], failures=(table,))
     assert "1 and 4 tie within" in text
-    assert "Failed trials, which are not missing at random: depth=4 (1: worker lost)." in text
+    assert "Failed trials, which may not be missing at random: depth=4 (1: worker lost)." in text
 
 
 def test_why_a_level_is_worse() -> None:
@@ -144,14 +144,14 @@ def test_doubling_best_level_and_shares() -> None:
     trend, shares = Trend("depth", about(0.0075), 4, (2, 4)), (Share("depth", 0.6, 0.01), Share("seed", 0.4, 0.004))
     text = told(cells(1, 2, 4), found, trends=(trend,), shares=shares)
     assert "The best depth is 2 or 4 (95 % set).\nEach doubling of depth changes val_accuracy by +0.8 points" in text
-    assert "Of the variance goes 60% with depth and 40% with the seed." in text
+    assert "Of the variance of single trials 60% goes with depth and 40% with the seed." in text
     assert "cannot tell 4 from 2" in text
 
 
 def test_a_law_that_is_not_settled() -> None:
     law = PowerLaw((250, 500, 1000), 2.0, (0.4, 0.01, 10.0), (0.0, 0.0, 0.1), (), "cannot tell")
     text = told(cells(1, 4), [CLEAR], law=law)
-    assert "How the error falls with more examples is not settled by 3 sizes; more would." in text
+    assert "How the error goes with more examples is not settled by 3 sizes; more of them, or more seeds, may." in text
 
 
 def test_added_seeds_and_where_they_were_not_enough() -> None:
@@ -190,3 +190,109 @@ def test_levels_that_are_words_or_sections() -> None:
 
 def test_values_as_text() -> None:
     assert [as_text(0.98765, "val_accuracy"), as_text(0.0123456, "val_mae")] == ["98.77 %", "0.01235"]
+
+
+def test_mostly_needs_two_thirds_that_are_surely_more_than_the_other_part() -> None:
+    def why(training: list[float], gap: list[float]) -> str:
+        whole = [one + two for one, two in zip(training, gap, strict=True)]
+        parts = (estimate([-one for one in values]) for values in (whole, training, gap))
+        return told(cells(1, 4), [CLEAR], errors=(Errors("depth", 1, 4, *parts, "train_accuracy"),))
+
+    assert "mostly because it trains worse" in why([0.03, 0.031, 0.029, 0.03], [0.01, 0.011, 0.01, 0.009])
+    assert "because" not in why([0.03, 0.045, 0.02, 0.03], [0.01, -0.006, 0.021, 0.01]), "the parts are not told apart"
+    both = why([0.02, 0.0201, 0.0199, 0.02], [0.024, 0.0241, 0.0239, 0.024])
+    assert "worse than 4 because it trains worse and carries over worse" in both
+    assert "mostly because it carries over worse" in why([0.01, 0.0101, 0.0099, 0.01], [0.04, 0.0401, 0.0399, 0.04])
+
+
+def test_what_stays_open_has_its_effect_and_interval() -> None:
+    found = [contrast("depth", 1, 4, 0.002, 0.4), contrast("kernel", 3, 5, 0.009, 0.2)]
+    text = told(GRID, found, study=spec(design=BOTH), claims=3)
+    assert text.startswith("These seeds cannot tell any effect of depth and kernel.\n")
+    assert "depth: cannot tell 4 from 1 (+0.2 points [-0.1, +0.5])." in text
+    assert "5 from 3 (+0.9 points [+0.6, +1.2], which leaves zero out, but not after Holm's correction for 3" in text
+
+
+def test_long_lists_are_cut() -> None:
+    levels = range(1, 13)
+    pairs = [(low, high) for low in levels for high in levels if low < high]
+    lost = tuple(f"kernel={size}" for size in range(9))
+    found = [contrast("depth", *pair, 0.001, 0.5 if (sum(pair) % 3) else 0.001, left_out=lost) for pair in pairs]
+    text = told(cells(*levels), found, claims=len(found))
+    assert "more such" in text
+    assert "at kernel=0 and at kernel=1 and at kernel=2 and at and 6 more" not in text
+    assert "at kernel=0 and at kernel=1 and at kernel=2 and 6 more" in text
+    assert max(len(line) for line in text.splitlines()) < 2_000
+
+
+def test_each_doubling_needs_the_claim_that_the_ends_differ() -> None:
+    trend = Trend("depth", about(0.0075), 4, (2, 4))
+    found = [contrast("depth", 1, 2, 0.015), contrast("depth", 1, 4, 0.009, 0.2), contrast("depth", 2, 4, -0.006, 0.2)]
+    assert "Each doubling" not in told(cells(1, 2, 4), found, trends=(trend,))
+
+
+def test_the_best_levels_never_contradict_a_claim() -> None:
+    trend = Trend("depth", about(0.0075), 4, (1, 2, 4))
+    found = [contrast("depth", 1, 2, 0.009), CLEAR, contrast("depth", 2, 4, 0.006, 0.2)]
+    text = told(cells(1, 2, 4), found, trends=(trend,))
+    assert "may be the best" not in text
+    assert "the best depth" not in text.lower()
+
+
+def test_one_at_a_time_is_not_averaged() -> None:
+    study = spec(design={**BOTH, "layout": "one_at_a_time"})
+    assert "seed by seed, with the other factors at the baseline; in" in told(GRID, [CLEAR], study=study)
+    assert "brackets" not in told(GRID, [], study=study), "nothing stands in brackets"
+
+
+def test_what_cannot_be_compared_is_said_once() -> None:
+    assert told(GRID, [], study=spec(design=BOTH)).count("no two complete cells") == 1
+
+
+def test_an_interaction_that_holm_holds_back_says_so() -> None:
+    both = [interaction(("depth", 1, 4), ("kernel", 3, 5), 0.009, 0.07)]
+    text = told(GRID, [CLEAR], study=spec(design=BOTH), interactions=both, claims=3)
+    assert "is +0.9 points [+0.6, +1.2], which leaves zero out, but not after Holm's correction for 3 claims" in text
+
+
+def test_laws_say_no_more_than_they_show() -> None:
+    def law(regime: str) -> str:
+        found = PowerLaw((250, 500, 1000), 2.0, (0.4, 0.3, 0.5), (0.04, 0.03, 0.05), (), regime)
+        return told(cells(1, 4), [CLEAR], law=found)
+
+    assert "more than half of what is left would stay with any number of examples" in law("near its floor")
+    assert "no power law is told" in law("small data")
+    assert "n^-b" not in law("small data")
+
+
+def test_a_tie_whose_95_interval_reaches_past_the_margin_shows_what_was_tested() -> None:
+    def tie(half_width: float) -> str:
+        found = contrast("depth", 1, 4, 0.0012, 0.4, tie=0.04, half_width=half_width)
+        return headline(spec(), reading(cells(1, 4), [found]))
+
+    assert tie(0.0042) == "depth: 1 and 4 tie within 0.5 points (+0.1 points [-0.2, +0.4], 90 %)."
+    assert tie(0.003) == "depth: 1 and 4 tie within 0.5 points (+0.1 points [-0.2, +0.4])."
+
+
+def test_what_added_seeds_can_see_rests_on_the_first_stage() -> None:
+    values = [0.01 * (-1) ** seed for seed in range(20)]
+    early, whole = (Contrast("depth", 1, 4, estimate(values, first=first), 0.9) for first in (4, None))
+    told_early, told_whole = (told(cells(1, 4), [one]) for one in (early, whole))
+    least = [float(text.split("can see differences from ")[1].split()[0]) for text in (told_early, told_whole)]
+    assert least[0] > 1.25 * least[1]
+
+
+def test_a_second_stage_that_has_not_ended_is_said_to_be_so_far() -> None:
+    adaptive = {"until": {"half_width": "0.5%"}, "at_least": 3, "at_most": 9}
+    study = spec(design=design(replicates=adaptive))
+
+    def text(many: int) -> str:
+        values = [0.9 + 0.01 * (seed % 3) for seed in range(many)]
+        found = [cell({"depth": depth}, values, first=3) for depth in (1, 4)]
+        return told(found, [CLEAR], study=study)
+
+    assert text(2).startswith("So far (4 of 6 trials), depth: 4 is better"), "the first stage decides once it has ended"
+    assert text(5).startswith("So far (10 of 18 trials), depth: 4 is better")
+    assert "Seeds were added" not in text(5)
+    assert text(9).startswith("depth: 4 is better")
+    assert "Seeds were added by their spread (Stein), 9 a cell" in text(9)

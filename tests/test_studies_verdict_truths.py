@@ -66,7 +66,7 @@ def test_an_interaction_is_told_and_no_effect_as_if_it_held_everywhere(at: int) 
 
     text = told(effect, 5, {"depth": [1, 4], "kernel": [3, 5]}, at)
     found = re.match(
-        r"the effect of depth depends on kernel: 4 against 1 is \+1\.\d+ points \[.*\] at 3 and -1\.\d+ points", text
+        r"The effect of depth depends on kernel: 4 against 1 is \+1\.\d+ points \[.*\] at 3 and -1\.\d+ points", text
     )
     assert found, text
     assert "1 is better than 4" not in text
@@ -166,7 +166,9 @@ def test_one_common_setting_is_told_beside_each_cells_own_best() -> None:
     text = "\n".join(verdict(study, read(study, every), 0))
     assert "Each cell stands at its own best lr, found with the same effort (3 settings)." in text
     assert re.search(
-        r"At one common lr=0\.1 the effect would read: depth, 4 against 1, -.* \(the other way round\)\.", text
+        r"At one common lr=0\.1 the effect on 2 tuning seeds would read: depth, 4 against 1, -.* \(the other way"
+        r" round\)\.",
+        text,
     )
     assert "In 1 of 2 cells the best lr is at an end of its range and may lie beyond." in text
 

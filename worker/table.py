@@ -8,8 +8,9 @@ that is none of these is refused, so that nothing that tells lines apart is over
 Every declared variable that has a column is matched: numbers by value (to a relative 1e-9), text as text, an empty cell
 as null, a section by its word or kind, or as JSON. Those without a column are not looked at.
 
-Replicate r of a cell takes the r-th of the seeds that the table has for it, in rising order, matched or raw; tuning
-takes them from the end. A search's trials take the first, and those that confirm a finalist the next ones.
+Replicate r of a cell takes the r-th of the seeds that the table has for it, matched or raw; tuning takes them from the
+end. They rise, those that every assignment has before the others, so that cells are compared seed by seed. A search's
+trials take the first, and those that confirm a finalist the next ones.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read and found sound: for every assignment its seeds in rising order, and their epochs.
+    """A table that was read and found sound: for every assignment its seeds in their order, and their epochs.
 
     `matched` are the variables that have a column, `numbers` and `texts` the values there; `costs` go by assignment.
     """
@@ -124,7 +125,7 @@ def tested(job: Job) -> dict[str, float]:
 
 
 def place(phase: str, replicate: int | None, seeds: int) -> int:
-    """Which of an assignment's seeds, in rising order from 0, a trial takes; below 0 or too high: there is none."""
+    """Which of an assignment's seeds, in their order from 0, a trial takes; below 0 or too high: there is none."""
     number = replicate or 0
     return {"search": 0, "confirm": 1 + number, "tune": seeds - 1 - number}.get(phase, number)
 
@@ -225,8 +226,10 @@ def _gather(table: Table, raw: Rows, keys: Sequence[Key], epochs: Sequence[int])
             raise ValueError(f"{raw.where}: {both} have the same assignment, seed and epoch; keep one of them")
         there[epoch] = line
         _same_cost(table, raw, key, {name: column[at] for name, column in costs.items()}, at)
+    common = set.intersection(*map(set, found.values()))
     for key, of in found.items():
-        table.lines[key] = {seed: tuple(of[seed][epoch] for epoch in sorted(of[seed])) for seed in sorted(of)}
+        order = [*sorted(common), *sorted(of.keys() - common)]
+        table.lines[key] = {seed: tuple(of[seed][epoch] for epoch in sorted(of[seed])) for seed in order}
 
 
 def _same_cost(table: Table, raw: Rows, key: Key, costs: dict[str, int], at: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -32,11 +33,11 @@ def unadjusted(results: Sequence[CellResult], factors: Sequence[str], compare: C
     values = Values.of(ran)
     found = []
     for factor in factors:
-        there = lines(ran, [factor])
+        there, planned = lines(ran, [factor]), lines(results, [factor]) if len(ran) < len(results) else {}
         for low, high in pairs(ran, factor, compare):
             one = _contrast(ran, values, factor, low, high, there)
             if one is not None:
-                found.append(one)
+                found.append(replace(one, left_out=(*one.left_out, *_without(results, one, planned, there))))
     return found
 
 
@@ -68,6 +69,14 @@ def _contrast(
         return None
     names = tuple(_others(results[groups[place].cells[0]], factor) for place in left_out)
     return Contrast(factor, low, high, told, differs(told), names)
+
+
+def _without(results: Sequence[CellResult], one: Contrast, planned: Lines, there: Lines) -> list[str]:
+    """The combinations that the design has of both levels and of which one has no value at all."""
+    ends = {(key(one.low),), (key(one.high),)}
+    both = {rest for rest, line in there.items() if ends <= line.keys()}
+    lost = [line for rest, line in planned.items() if ends <= line.keys() and rest not in both]
+    return [_others(results[line[key(one.low),]], one.factor) for line in lost] if both else []
 
 
 def _balanced(results: Sequence[CellResult], factor: str, low: Any, high: Any) -> list[Group]:

@@ -6,7 +6,7 @@ is 1 - accuracy; any other metric is an error itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -16,6 +16,7 @@ from studies.statistics import Estimate, estimate
 from worker.metrics import is_share
 
 Pair = tuple[CellResult, CellResult]
+Place = tuple[Hashable, ...]
 SOURCES = ("fit", "train")
 """Where training errors are read, the better first: training examples as they are, with the network as validated; else
 the running mean over the last epoch, with augmentation and dropout."""
@@ -23,12 +24,13 @@ the running mean over the last epoch, with augmentation and dropout."""
 
 def errors(cells: Sequence[CellResult], contrasts: Sequence[Contrast], metric: str) -> tuple[Errors, ...]:
     """One split for each contrast whose compared replicates all have a training metric of the same kind."""
-    found = (_split(cells, one, metric) for one in contrasts)
+    places = Places(cells)
+    found = (_split(places, one, metric) for one in contrasts)
     return tuple(one for one in found if one)
 
 
-def _split(cells: Sequence[CellResult], contrast: Contrast, metric: str) -> Errors | None:
-    pairs = _compared(cells, contrast)
+def _split(places: Places, contrast: Contrast, metric: str) -> Errors | None:
+    pairs = _compared(places, contrast)
     seeds = sorted(set.intersection(*({*one.values} & {*two.values} for one, two in pairs))) if pairs else []
     source = _source(pairs, seeds, metric)
     if source is None:
@@ -40,25 +42,36 @@ def _split(cells: Sequence[CellResult], contrast: Contrast, metric: str) -> Erro
     return Errors(contrast.factor, contrast.low, contrast.high, one, two, three, source)
 
 
-def _compared(cells: Sequence[CellResult], contrast: Contrast) -> list[Pair]:
+def _compared(places: Places, contrast: Contrast) -> list[Pair]:
     """The pairs of cells that the contrast is of: with values, and not left out."""
     return [
         (low, high)
-        for low, high in partners(cells, contrast.factor, contrast.low, contrast.high)
+        for low, high in places.partners(contrast.factor, contrast.low, contrast.high)
         if low.values and high.values and _others(low, contrast.factor) not in contrast.left_out
     ]
 
 
-def partners(cells: Sequence[CellResult], factor: str, low: Any, high: Any) -> list[Pair]:
-    """The pairs of cells at the low and the high level of a factor, equal in all others."""
-    by_levels = {_place(cell.levels): cell for cell in cells}
-    lows = [cell for cell in cells if key(cell.levels[factor]) == key(low)]
-    pairs = ((one, by_levels.get(_place({**one.levels, factor: high}))) for one in lows)
-    return [(one, two) for one, two in pairs if two]
+class Places:
+    """Cells by their levels, looked up once for all contrasts."""
 
+    def __init__(self, cells: Sequence[CellResult]) -> None:
+        self._column = {name: at for at, name in enumerate(cells[0].levels)} if cells else {}
+        self._cells: dict[Place, CellResult] = {}
+        self._at: dict[tuple[str, Hashable], list[Place]] = {}
+        for cell in cells:
+            place = tuple(key(cell.levels[name]) for name in self._column)
+            self._cells[place] = cell
+            for name, level in zip(self._column, place, strict=True):
+                self._at.setdefault((name, level), []).append(place)
 
-def _place(levels: Mapping[str, Any]) -> tuple[tuple[str, Hashable], ...]:
-    return tuple((name, key(levels[name])) for name in sorted(levels))
+    def partners(self, factor: str, low: Any, high: Any) -> list[Pair]:
+        """The pairs of cells at the low and the high level of a factor, equal in all others."""
+        at, end = self._column.get(factor, 0), key(high)
+        pairs = (
+            (self._cells[place], self._cells.get((*place[:at], end, *place[at + 1 :])))
+            for place in self._at.get((factor, key(low)), ())
+        )
+        return [(one, two) for one, two in pairs if two]
 
 
 def _others(cell: CellResult, factor: str) -> str:

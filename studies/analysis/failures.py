@@ -7,36 +7,44 @@ luckier part.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import comb
 from statistics import fmean
 from typing import Any
 
 from studies.analysis.cells import key
-from studies.analysis.errors import partners
+from studies.analysis.errors import Places
 from studies.analysis.results import CellResult, Contrast, FailureTable
 
+Again = Callable[[Sequence[CellResult]], Sequence[Contrast]]
 ALPHA = 0.05
-MOST_STEPS = 300_000
-"""Steps of the enumeration (under a second); beyond, chi-square's approximation is used, which is then a good one."""
+MOST_STEPS = 100_000
+"""Steps of the enumeration (a tenth of a second); beyond, chi-square's approximation is used, a good one there."""
 
 
 def failures(
-    cells: Sequence[CellResult], contrasts: Sequence[Contrast], factors: Sequence[str], direction: str
+    cells: Sequence[CellResult],
+    contrasts: Sequence[Contrast],
+    factors: Sequence[str],
+    direction: str,
+    again: Again | None = None,
 ) -> tuple[FailureTable, ...]:
-    """One table for each factor of two or more levels, where any trial failed; none otherwise."""
+    """One table for each factor of two or more levels, where any trial failed; none otherwise.
+
+    `again` tells the differences of other values of the cells; without it those of their pairs are taken.
+    """
     ended = [cell for cell in cells if cell.values or cell.failed]
     if not any(_lost(cell) for cell in ended):
         return ()
     kinds = dict(Counter(cell.failed[one] for cell in ended for one in sorted(_lost(cell))).most_common())
-    filled = _filled(ended, direction)
+    turns = _turning(_filled(ended, direction), again)
     tables = []
     for factor in factors:
         counts = _counts(ended, factor)
         if len(counts) > 1:
             claims = [one for one in contrasts if one.factor == factor and one.p is not None and one.p < ALPHA]
-            stands = not any(_turns(one, filled) for one in claims)
+            stands = not any(turns(one) for one in claims)
             tables.append(FailureTable(factor, counts, fisher(list(counts.values())), kinds, stands))
     return tuple(tables)
 
@@ -65,15 +73,30 @@ def _filled(cells: Sequence[CellResult], direction: str) -> list[CellResult]:
     return [replace(cell, values={**cell.values, **dict.fromkeys(_lost(cell), worst)}) for cell in cells]
 
 
-def _turns(claim: Contrast, cells: Sequence[CellResult]) -> bool:
-    """Whether the claim's difference is zero or has the other sign over `cells`, seed by seed."""
+def _turning(cells: Sequence[CellResult], again: Again | None) -> Callable[[Contrast], bool]:
+    """Whether a claim's difference is zero or has the other sign over `cells`, seed by seed."""
+    places, whole = Places(cells), {_pair(one): one.difference.mean for one in again(cells)} if again else {}
+
+    def turns(claim: Contrast) -> bool:
+        told = _paired(claim, places)
+        told = whole.get(_pair(claim), _apart(claim, cells)) if told is None else told
+        return told is not None and told * claim.difference.mean <= 0
+
+    return turns
+
+
+def _pair(one: Contrast) -> tuple[Any, ...]:
+    return one.factor, key(one.low), key(one.high)
+
+
+def _paired(claim: Contrast, places: Places) -> float | None:
+    """The mean difference of the cells that differ in the factor alone; None where there are none."""
     differences = []
-    for low, high in partners(cells, claim.factor, claim.low, claim.high):
+    for low, high in places.partners(claim.factor, claim.low, claim.high):
         shared = low.values.keys() & high.values.keys()
         if shared:
             differences.append(fmean(high.values[seed] - low.values[seed] for seed in shared))
-    told = fmean(differences) if differences else _apart(claim, cells)
-    return told is not None and told * claim.difference.mean <= 0
+    return fmean(differences) if differences else None
 
 
 def _apart(claim: Contrast, cells: Sequence[CellResult]) -> float | None:

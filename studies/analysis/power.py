@@ -8,14 +8,11 @@ NaN or do not end (large delta, or a small level with few seeds).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from statistics import variance
-from typing import Any
 
-from studies.analysis.cells import numeric
 from studies.analysis.results import CellResult
 
 ALPHA = 0.05
@@ -46,22 +43,41 @@ def power_of(difference: float, deviation: float, seeds: int, tests: int = 1, ar
     return _power(abs(difference) / deviation * sqrt(seeds / arms), arms * (seeds - 1), tests)
 
 
-def smallest_difference(deviation: float, seeds: int, tests: int = 1, power: float = 0.8, arms: int = 1) -> float:
-    """The difference that is shown with this power; infinite for one seed. Arguments as of `power_of`."""
+def smallest_difference(
+    deviation: float, seeds: int, tests: int = 1, power: float = 0.8, arms: int = 1, freedom: int | None = None
+) -> float:
+    """The difference that is shown with this power; infinite for one seed. Arguments as of `power_of`.
+
+    `freedom` is that of the deviation where it is of a first stage alone (Stein 1945).
+    """
     if seeds < 2:
         return inf
-    return _delta(arms * (seeds - 1), tests, power) * deviation * sqrt(arms / seeds)
+    return _delta(freedom or arms * (seeds - 1), tests, power) * deviation * sqrt(arms / seeds)
 
 
-def seeds_for(difference: float, deviation: float, tests: int = 1, power: float = 0.8, arms: int = 1) -> int:
-    """The fewest seeds, at least 2, that show `difference` with this power; a ValueError above 10,000."""
+def seeds_for(
+    difference: float,
+    deviation: float,
+    tests: int = 1,
+    power: float = 0.8,
+    arms: int = 1,
+    freedom: int | None = None,
+) -> int:
+    """The fewest seeds, at least 2, that show `difference` with this power; a ValueError above 10,000.
+
+    With `freedom` the deviation stays that of a first stage, whatever the number of seeds.
+    """
     if difference == 0:
         raise ValueError("seeds_for: no number of seeds shows a difference of 0; give the smallest one that matters")
-    if power_of(difference, deviation, MOST_SEEDS, tests, arms) < power:
+    if freedom:
+        enough = max(2, ceil(arms * (_delta(freedom, tests, power) * deviation / difference) ** 2))
+    if enough > MOST_SEEDS if freedom else power_of(difference, deviation, MOST_SEEDS, tests, arms) < power:
         raise ValueError(
             f"seeds_for: a difference of {difference:g} at a deviation of {deviation:g} needs more than {MOST_SEEDS:,} "
             "seeds; ask for a larger difference or a quieter measure"
         )
+    if freedom:
+        return enough
     few, enough = 1, 2
     while power_of(difference, deviation, enough, tests, arms) < power:
         few, enough = enough, min(2 * enough, MOST_SEEDS)
@@ -150,16 +166,3 @@ def spread_limit(deviation: float, freedom: float, confidence: float = 0.8) -> f
 def effect_deviation(spread: float, combinations: int = 1) -> float:
     """That of one seed's contrast, averaged over combinations of the other factors: s sqrt(2 / combinations)."""
     return spread * sqrt(2 / combinations)
-
-
-def tests_of(levels: Mapping[str, Sequence[Any]]) -> int:
-    """How many claims a factorial design makes: each factor's pairs of levels, and the interactions of two factors.
-
-    An interaction compares one pair of either factor; a factor of numbers gives its lowest and highest level only.
-    """
-    contrasts = sum(len(one) * (len(one) - 1) // 2 for one in levels.values())
-    return contrasts + sum(_pairs(one) * _pairs(two) for one, two in combinations(levels.values(), 2))
-
-
-def _pairs(levels: Sequence[Any]) -> int:
-    return 1 if len(levels) > 1 and numeric(levels) else len(levels) * (len(levels) - 1) // 2

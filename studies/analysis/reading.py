@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from statistics import fmean
 from typing import Any
 
-from studies.analysis.best import best_cells
+from studies.analysis.best import Direction, best_cells
 from studies.analysis.cells import Row, cells, key
 from studies.analysis.contrasts import unadjusted
 from studies.analysis.errors import errors
 from studies.analysis.failures import failures
 from studies.analysis.interactions import interactions
-from studies.analysis.results import CellResult, Contrast, Flip, PowerLaw, Reading
+from studies.analysis.results import CellResult, Contrast, Flip, Interaction, PowerLaw, Reading, Trend
 from studies.analysis.scaling import power_law
+from studies.analysis.slopes import slope_trends, sloped
 from studies.analysis.ties import family, tied
 from studies.analysis.trends import trends
 from studies.analysis.variance import shares
@@ -32,8 +34,7 @@ def read(spec: StudySpec, rows: Sequence[Row], images: int | None = None) -> Rea
     assert design is not None
     matched, unmatched = (cells(rows, design.factors, phase, stage(design)) for phase in ("design", "raw"))
     at_common, setting = common(design, rows, direction)
-    told = [unadjusted(some, design.factors, design.compare) for some in (matched, unmatched, at_common)]
-    groups, depends = family(told, interactions(matched, design.factors, design.compare))
+    groups, depends = claims(design, matched, unmatched, at_common)
     compared, raw, shared = tied(groups, design.smallest(metric))
     return Reading(
         cells=tuple(matched),
@@ -43,16 +44,46 @@ def read(spec: StudySpec, rows: Sequence[Row], images: int | None = None) -> Rea
         common=tuple(shared),
         common_setting=setting,
         interactions=tuple(depends),
-        trends=tuple(trends(matched, design.factors, direction)),
+        trends=tuple(_trends(design, matched, compared, direction)),
         flips=flips(compared, raw),
         best=best_cells(matched, direction),
-        failures=failures(matched, compared, design.factors, direction),
+        failures=failures(matched, compared, design.factors, direction, partial(differences, design)),
         shares=shares(matched, design.factors),
         errors=errors(matched, compared, metric),
         law=_law(spec, matched, images),
         margin=design.smallest(metric),
-        claims=sum(p is not None for p in [one.p for some in groups for one in some] + [one.p for one in depends]),
+        claims=count(groups, depends),
     )
+
+
+def differences(design: DesignSpec, some: Sequence[CellResult]) -> list[Contrast]:
+    """What a layout compares, with p not adjusted: cells that differ in one factor alone, or the fitted ends of one."""
+    if design.arrangement == "latin_hypercube":
+        return sloped(some, design.factors, design.compare)[0]
+    return unadjusted(some, design.factors, design.compare)
+
+
+def claims(design: DesignSpec, *groups: Sequence[CellResult]) -> tuple[list[list[Contrast]], list[Interaction]]:
+    """The differences of the compared, the raw and the commonly set cells, and the interactions of the compared ones.
+
+    All of it is one family for Holm.
+    """
+    told = [differences(design, some) for some in groups]
+    crossed = design.arrangement != "latin_hypercube"
+    return family(told, interactions(groups[0], design.factors, design.compare) if crossed else [])
+
+
+def count(groups: Sequence[Sequence[Contrast]], depends: Sequence[Interaction]) -> int:
+    """How many claims Holm corrects for: those that have a p."""
+    return sum(p is not None for p in [one.p for some in groups for one in some] + [one.p for one in depends])
+
+
+def _trends(
+    design: DesignSpec, matched: Sequence[CellResult], compared: Sequence[Contrast], direction: Direction
+) -> list[Trend]:
+    if design.arrangement == "latin_hypercube":
+        return slope_trends(sloped(matched, design.factors, design.compare)[1], compared)
+    return trends(matched, design.factors, direction)
 
 
 def stage(design: DesignSpec) -> int | None:

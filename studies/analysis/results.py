@@ -44,9 +44,11 @@ class CellResult:
 class Contrast:
     """Level `high` minus level `low` of a factor, averaged over the other factors, seed by seed.
 
+    In a latin hypercube it is the difference of two levels in the fitted model (`slopes`).
+
     `p` is that of the two-sided paired t test, adjusted by Holm over every claim of the reading; `tie` that of the two
     one-sided tests against the margin (TOST), adjusted by Holm over all of these; None where it cannot be told.
-    `left_out` names the combinations of the other factors whose two cells ran but share too few seeds to take part.
+    `left_out` names the combinations of the other factors whose two cells share too few seeds to take part, or none.
     """
 
     factor: str
@@ -76,13 +78,15 @@ class Trend:
     """A factor of numbers above zero: the effect per doubling, and the levels not distinguishable from the best one.
 
     `per_doubling` is the mean over the seeds of the slope over log2(level). `best` is a 95 % confidence set for the
-    level whose mean is best, in rising order; `peak` is the level of the best mean.
+    level whose mean is best, in rising order; `peak` is the level of the best mean. `p` is there where the slope is a
+    claim of its own: in a latin hypercube, which has no peak and no best set.
     """
 
     factor: str
     per_doubling: Estimate
     peak: Any
     best: tuple[Any, ...]
+    p: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,15 @@ agree); chance alone gives it freedom x the residual mean square, which is taken
 values, is the mean square of a factor's effects (the estimate in Hays' omega squared, 1963). Seeds are drawn, not
 chosen: theirs is the component of variance, (mean square - residual mean square) / values a seed. Negative components
 count as none. The rest holds interactions of three and more factors, and of seed and cell.
+
+Where factors are mixed with interactions (a fraction of all combinations) these are part of the factors; where factors
+are mixed with each other (a latin hypercube, cells chosen by hand) nobody can say whose the variance is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -20,78 +24,111 @@ from studies.analysis.results import CellResult, Share
 if TYPE_CHECKING:
     import numpy as np
 
-    Terms = dict[tuple[str, ...], np.ndarray[Any, Any]]
+    Array = np.ndarray[Any, Any]
+    Terms = dict[tuple[str, ...], range]
+
+Term = tuple[str, ...]
 
 _BLOCK = ("",)
 """The seeds' term: a name that no factor has."""
+ALIASED = 1e-10
+"""Directions of the design that are this small beside the largest are none: what is mixed with something else."""
 
 
 def shares(cells: Sequence[CellResult], factors: Sequence[str]) -> tuple[Share, ...]:
     """Each factor, "interactions", "seed", "rest", which sum to 1; nothing where no freedom or no variance is left.
 
-    Without freedom for interactions (one seed, say) they are part of the rest.
+    Without freedom for interactions (one seed, say), or where they cannot be told from factors, they are part of these.
     """
     told = [(cell, seed, cell.values[seed]) for cell in cells for seed in sorted(cell.values)]
     values = [value for _, _, value in told]
     if len(values) < 3 or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
         return ()
-    terms = _terms([cell for cell, _, _ in told], [seed for _, seed, _ in told], factors)
-    plain: Terms = {name: block for name, block in terms.items() if len(name) == 1}
-    components = _components(terms, values) or _components(plain, values)
+    labels = _labels([cell for cell, _, _ in told], [seed for _, seed, _ in told], factors)
+    plain: dict[Term, list[int]] = {name: codes for name, codes in labels.items() if len(name) == 1}
+    components = _components(Model.of(labels, values)) or _components(Model.of(plain, values))
     total = sum(components.values())
     return tuple(Share(name, part / total, sqrt(part)) for name, part in components.items()) if total > 0 else ()
 
 
-def _terms(cells: Sequence[CellResult], seeds: Sequence[int], factors: Sequence[str]) -> Terms:
-    """Indicator columns by term: (factor,), (factor, factor), and the seeds' under `_BLOCK`."""
-    labels = {name: [repr(cell.levels[name]) for cell in cells] for name in factors}
-    varied = [name for name in factors if len(set(labels[name])) > 1]
-    terms: Terms = {(name,): _indicators(labels[name]) for name in varied}
+def _labels(cells: Sequence[CellResult], seeds: Sequence[int], factors: Sequence[str]) -> dict[Term, list[int]]:
+    """Each value's level as a number, by term: (factor,), (factor, factor), and the seeds' under `_BLOCK`."""
+    single = {name: _codes([_shown(cell, name) for cell in cells]) for name in factors}
+    varied = [name for name in factors if max(single[name])]
+    found: dict[Term, list[int]] = {(name,): single[name] for name in varied}
     for one, two in combinations(varied, 2):
-        terms[one, two] = _indicators([f"{a}|{b}" for a, b in zip(labels[one], labels[two], strict=True)])
-    if len(set(seeds)) > 1:
-        terms[_BLOCK] = _indicators([str(seed) for seed in seeds])
-    return terms
+        found[one, two] = _codes([*zip(single[one], single[two], strict=True)])
+    return found | ({_BLOCK: _codes(seeds)} if len(set(seeds)) > 1 else {})
 
 
-def _indicators(labels: Sequence[str]) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    names = [*dict.fromkeys(labels)]
-    return np.array([[float(label == one) for one in names] for label in labels])
+def _shown(cell: CellResult, factor: str) -> Hashable:
+    level = cell.levels[factor]
+    return level if isinstance(level, str) else repr(level)
 
 
-def _components(terms: Terms, values: Sequence[float]) -> dict[str, float]:
-    """Variance by source; empty where no freedom is left for the residual."""
-    left, freedom = _residual(terms, values)
+def _codes(labels: Sequence[Hashable]) -> list[int]:
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(label, len(numbers)) for label in labels]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The products of all indicator columns with each other and with the values, and where each term's columns are."""
+
+    terms: Terms
+    gram: Array
+    values: Array
+    total: float
+    number: int
+
+    @classmethod
+    def of(cls, labels: Mapping[Term, Sequence[int]], values: Sequence[float]) -> Model:
+        """Every term's indicators, and a column of ones in the first place."""
+        import numpy as np
+
+        terms, start = {}, 1
+        for name, codes in labels.items():
+            terms[name] = range(start, start + max(codes) + 1)
+            start = terms[name].stop
+        design = np.zeros((len(values), start))
+        design[:, 0] = 1.0
+        for name, codes in labels.items():
+            design[np.arange(len(values)), np.asarray(codes) + terms[name].start] = 1.0
+        centred = np.asarray(values) - np.mean(values)
+        return cls(terms, design.T @ design, design.T @ centred, float(centred @ centred), len(values))
+
+    def residual(self, names: Collection[Term]) -> tuple[float, int]:
+        """The sum of squares that a least-squares fit of these terms leaves, and its degrees of freedom."""
+        import numpy as np
+
+        places = [0, *(place for name in names for place in self.terms[name])]
+        sizes, turned = np.linalg.eigh(self.gram[np.ix_(places, places)])
+        kept = sizes > ALIASED * sizes[-1]
+        along = turned[:, kept].T @ self.values[places]
+        return max(0.0, self.total - float((along**2 / sizes[kept]).sum())), self.number - int(kept.sum())
+
+    def gain(self, small: Collection[Term], large: Collection[Term]) -> tuple[float, int]:
+        """How much the sum of squares left, and its freedom, fall from the small to the large model."""
+        (before, free), (after, less) = self.residual(small), self.residual(large)
+        return before - after, free - less
+
+
+def _components(model: Model) -> dict[str, float]:
+    """Variance by source; empty where no freedom is left for the residual, or what a factor does cannot be told."""
+    left, freedom = model.residual(model.terms)
     if freedom < 1:
         return {}
     noise, found = left / freedom, {}
-    for name, block in terms.items():
+    for name, places in model.terms.items():
         if len(name) == 1:
-            others = {key: one for key, one in terms.items() if key != name and name[0] not in key}
-            gained, spent = _gain(others, {**others, name: block}, values)
-            by = (spent * len(values) / block.shape[1]) if name == _BLOCK else len(values)
-            found[name[0] or "seed"] = max(0.0, (gained - spent * noise) / by) if spent else 0.0
-    mains: Terms = {name: block for name, block in terms.items() if len(name) == 1}
-    gained, spent = _gain(mains, terms, values)
-    crossed = {"interactions": max(0.0, (gained - spent * noise) / len(values))} if spent else {}
-    seed = {"seed": found.pop("seed")} if _BLOCK in terms else {}
+            others = [key for key in model.terms if key != name and name[0] not in key]
+            gained, spent = model.gain(others, [*others, name])
+            if spent < len(places) - 1:
+                return {}
+            by = (spent * model.number / len(places)) if name == _BLOCK else model.number
+            found[name[0] or "seed"] = max(0.0, (gained - spent * noise) / by)
+    mains = [name for name in model.terms if len(name) == 1]
+    gained, spent = model.gain(mains, model.terms)
+    crossed = {"interactions": max(0.0, (gained - spent * noise) / model.number)} if spent else {}
+    seed = {"seed": found.pop("seed")} if _BLOCK in model.terms else {}
     return {**found, **crossed, **seed, "rest": noise}
-
-
-def _gain(small: Terms, large: Terms, values: Sequence[float]) -> tuple[float, int]:
-    """How much the sum of squares left, and its freedom, fall from the small to the large model."""
-    (before, free), (after, less) = _residual(small, values), _residual(large, values)
-    return before - after, free - less
-
-
-def _residual(terms: Terms, values: Sequence[float]) -> tuple[float, int]:
-    """The sum of squares that a least-squares fit of these terms and a mean leaves, and its degrees of freedom."""
-    import numpy as np
-
-    design = np.hstack([np.ones((len(values), 1)), *terms.values()])
-    centred = np.array(values) - np.mean(values)
-    solution, _, rank, _ = np.linalg.lstsq(design, centred, rcond=None)
-    left = centred - design @ solution
-    return float(left @ left), len(values) - int(rank)

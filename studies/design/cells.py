@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from searchspace.cost import Cost, Infeasible, cost
-from searchspace.language.problems import Path
+from searchspace.language.problems import Path, shown
 from searchspace.language.space import Assignment, label
 from studies.candidate import Study, network_of, place
 from studies.design.layouts import combinations
@@ -56,9 +57,30 @@ def _combinations(study: Study) -> tuple[Assignment, ...]:
     return combinations(study.spec.design, study.space, study.spec.seed)
 
 
-def name_of(combination: Assignment) -> str:
-    """`depth=2, kernel=3`; a section by its word."""
-    return ", ".join(f"{name}={_shown(value)}" for name, value in combination.items())
+def names(study: Study) -> list[str]:
+    """Every cell's name in the design's order, then those of the unmatched ones; nothing is solved for it."""
+    assert study.spec.design is not None
+    found = [_name(study, one) for one in _combinations(study)]
+    return [*found, *(RAW + name for name in found)] if study.spec.design.raw else found
+
+
+def name_of(combination: Assignment, alike: Collection[tuple[str, str]] = ()) -> str:
+    """`depth=2, kernel=3`; a section by its word, or whole where two of the factor's have this word (`alike`)."""
+    told = {name: str(_shown(value)) for name, value in combination.items()}
+    return ", ".join(
+        f"{name}={shown(combination[name]) if (name, text) in alike else text}" for name, text in told.items()
+    )
+
+
+def _name(study: Study, combination: Assignment) -> str:
+    """The cell's name, which no other cell of the study has."""
+    if "alike" not in study.memo:
+        levels = {
+            (name, repr(level)): str(_shown(level)) for one in _combinations(study) for name, level in one.items()
+        }
+        met = Counter((name, text) for (name, _), text in levels.items())
+        study.memo["alike"] = {one for one, times in met.items() if times > 1}
+    return name_of(combination, study.memo["alike"])
 
 
 def _shown(value: Any) -> Any:
@@ -91,14 +113,16 @@ def _cell(study: Study, combination: Assignment) -> Cell:
     try:
         solved = solve_cell(study, combination, {**combination, **known})
     except Infeasible as error:
-        return Cell(name_of(combination), combination, {**combination, **known}, None, None, str(error), place(error))
+        where = ("design", "match") if error.where == "match" else place(error)
+        name, known = _name(study, combination), {**combination, **known}
+        return Cell(name, combination, known, None, None, str(error), where)
     found = (combination, solved.assignment, solved.cost, solved.error, solved.reason)
-    return Cell(name_of(combination), *found, ("design", "match"), solved.errors)
+    return Cell(_name(study, combination), *found, ("design", "match"), solved.errors)
 
 
 def _counted(study: Study, combination: Assignment, known: Assignment, prefix: str = "") -> Cell:
     """A cell as it stands, with nothing solved."""
-    name, assignment = prefix + name_of(combination), {**combination, **known}
+    name, assignment = prefix + _name(study, combination), {**combination, **known}
     try:
         counted = cost(network_of(study, assignment))
         return Cell(name, combination, assignment, counted, None, None, raw=bool(prefix))

@@ -88,13 +88,19 @@ def _match_problems(
         elif name not in declared:
             numbers = [one.name for one in space.variables if isinstance(one.domain, IntRange | FloatRange)]
             yield Problem(where, f"unknown variable {name!r}{nearest(name, [*numbers, *unread(space, declared)])}")
-    if design.raw is not None:
+    if design.raw is not None and all(name in space.names and name not in design.factors for name in match.turned):
         yield from _raw_problems(design.raw, match, space)
 
 
 def _raw_problems(raw: Mapping[str, Any], match: MatchTo, space: SearchSpace) -> Iterator[Problem]:
     """`raw` names a value for exactly the variables that the match turns."""
-    if missing := [name for name in match.turned if name not in raw]:
+    if not match.turned:
+        yield Problem(
+            ("design", "raw"), "the match turns no variable, so no cell is changed by it; remove it or add by:"
+        )
+        return
+    missing = [name for name in match.turned if name not in raw]
+    if missing and raw.keys() <= {*match.turned}:
         yield Problem(("design", "raw"), f"it leaves {missing[0]!r} open; name its value in the unmatched cells")
     for name, value in raw.items():
         if name not in match.turned:
@@ -160,7 +166,11 @@ def _level_problems(
             yield Problem((*where, name), f"{name!r} is no factor{nearest(name, design.factors)}")
         elif not holds(space[name].domain, value):
             yield Problem((*where, name), f"{shown(value)} is no level of {name!r}; choose one of its domain")
-    if whole and (missing := [name for name in design.factors if name not in given]):
+    if (
+        whole
+        and given.keys() <= {*design.factors}
+        and (missing := [name for name in design.factors if name not in given])
+    ):
         yield Problem(where, f"it leaves {missing[0]!r} open; name a level of every factor")
 
 
@@ -176,11 +186,13 @@ def _runs_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
     if wide:
         many = len(levels(space[wide[0]].domain))
         yield Problem(("design", "layout"), f"a fraction is of two levels each, and {wide[0]!r} has {many}; list two")
+        return
     base = log2(design.runs)
     if base != int(base) or not len(design.factors) < design.runs or base > len(design.factors):
         least = 2 ** len(f"{len(design.factors):b}")
         whole = 2 ** len(design.factors)
-        yield Problem(("design", "runs"), f"got {design.runs}; write a power of two from {least} to {whole}")
+        able = f"a power of two from {least} to {whole}" if least < whole else f"{whole}, which are all combinations"
+        yield Problem(("design", "runs"), f"got {design.runs}; write {able}")
 
 
 def _compare_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
@@ -194,6 +206,10 @@ def _compare_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Proble
                 yield Problem((*where, index), f"{shown(strange[0])} is no level of {name!r}; compare two that are")
             elif pair[0] == pair[1]:
                 yield Problem((*where, index), f"{shown(pair[0])} is compared with itself; name two levels")
+            elif any(sorted(pair, key=repr) == sorted(other, key=repr) for other in pairs[:index]):
+                yield Problem((*where, index), "these two are compared already; list each pair once")
+            elif absent := [one for one in pair if design.cells and all(one != cell[name] for cell in design.cells)]:
+                yield Problem((*where, index), f"no cell has {name} at {shown(absent[0])}; compare two that cells have")
 
 
 def _open(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:

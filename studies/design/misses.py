@@ -12,19 +12,39 @@ from studies.design.spec import MatchTo
 WORDS = {"memory": "bytes to train", "train_macs": "MACs of training", "field": "pixels of field", "latency": "ms"}
 
 
+FAR = 0.25
+"""Costs that are farther apart than this are not equal at any tolerance worth writing."""
+
+
 def missed(match: MatchTo, best: Match, beyond: Match | None) -> str:
     """The nearest miss; `beyond` is the nearest point outside of the range, where it ends too early."""
     at = " and ".join(f"{name} = {_shown(value)}" for name, value in best.values.items())
     got = _listed(dict(zip(match.targets, best.costs, strict=True)), dict(zip(match.targets, best.errors, strict=True)))
     told = f"{_targets(match)} are out of reach within {_tolerance(match)}: the nearest is {at} with {got}"
-    return f"{told}; {_cure(match, best, beyond)}, or change the target"
+    return f"{told}; {either(_second(match), _cure(match, best, beyond))}"
 
 
 def unmatched(match: MatchTo, errors: Mapping[str, float], costs: Mapping[str, float]) -> str:
     """A cell as it stands, where nothing is turned."""
     worst = max(map(abs, errors.values()))
-    cure = f"turn a variable with by:, raise the tolerance to {enough(worst)}, or change the target"
-    return f"it has {_listed(costs, errors)} where {_targets(match)} are held within {_tolerance(match)}; {cure}"
+    told = f"it has {_listed(costs, errors)} where {_targets(match)} are held within {_tolerance(match)}"
+    return f"{told}; {either('turn a variable with by:', raised(worst))}"
+
+
+def _second(match: MatchTo) -> str:
+    """One variable can hold one cost."""
+    return "turn as many variables as costs are held" if len(match.targets) > len(match.turned) else ""
+
+
+def either(*cures: str) -> str:
+    """`raise the tolerance to 8%, or change the target`."""
+    kept = [*filter(None, cures)]
+    return f"{', '.join(kept)}, or change the target" if kept else "change the target or the levels"
+
+
+def raised(error: float) -> str:
+    """`raise the tolerance to 8%`; nothing where costs so far apart would no longer be equal."""
+    return f"raise the tolerance to {enough(error)}" if abs(error) <= FAR else ""
 
 
 def _cure(match: MatchTo, best: Match, beyond: Match | None) -> str:
@@ -33,8 +53,9 @@ def _cure(match: MatchTo, best: Match, beyond: Match | None) -> str:
         go = f"let {name} go beyond {_shown(best.values[name])}"
         if abs(beyond.error) <= float(match.tolerance):
             return f"{go}: {_shown(value)} would reach it"
-        return f"{go} ({_shown(value)} comes to {beyond.error:+.1%}) or raise the tolerance to {enough(best.error)}"
-    return f"raise the tolerance to {enough(best.error)}"
+        more = raised(best.error)
+        return f"{go} ({_shown(value)} comes to {beyond.error:+.1%}){more and f' or {more}'}"
+    return raised(best.error)
 
 
 def _targets(match: MatchTo) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log2, prod
+from math import log2, prod, sqrt
 from typing import Any
 
-from studies.analysis.power import effect_deviation, seeds_for, smallest_difference, tests_of
+from studies.analysis.power import effect_deviation, seeds_for, smallest_difference
+from studies.analysis.reading import claims, count
+from studies.analysis.results import CellResult
+from studies.analysis.slopes import effects
 from studies.candidate import Study
 from studies.design.cells import Cell, every_cell, raw_cells, settings
 from studies.design.layouts import resolution
@@ -35,7 +38,7 @@ def facts(study: Study, known: Known) -> Facts:
         "tuning": tuning,
         "trials": tuning + len(possible) * design.least,
         "trials_at_most": tuning + len(possible) * design.most,
-        "power": _power(study, [cell for cell in cells if not cell.reason], known),
+        "power": _power(study, cells, raw, known),
         "time": _time(study, possible, known),
     }
 
@@ -62,7 +65,7 @@ def _resolution(design: DesignSpec) -> int | None:
     return resolution(len(design.factors), int(log2(design.runs)))
 
 
-def _power(study: Study, cells: Sequence[Cell], known: Known) -> Facts | None:
+def _power(study: Study, cells: Sequence[Cell], raw: Sequence[Cell], known: Known) -> Facts | None:
     """What difference of two levels shows with a power of 80 %, and the seeds that the margin needs.
 
     For the hardest step of Holm's correction over all claims, and the factor with the fewest cells at a level.
@@ -70,12 +73,11 @@ def _power(study: Study, cells: Sequence[Cell], known: Known) -> Facts | None:
     design = study.spec.design
     assert design is not None
     noise = float(design.noise) if design.noise is not None else known.deviation
-    if not noise or len(cells) < 2:
+    able = [cell for cell in cells if not cell.reason]
+    if not noise or len(able) < 2:
         return None
-    levels = {name: _distinct([cell.levels[name] for cell in cells]) for name in design.factors}
-    tests = max(1, tests_of(levels))
-    pairs = {name: _combinations(design, levels, name) for name in design.factors if len(levels[name]) > 1}
-    deviation = effect_deviation(noise, min(pairs.values(), default=1))
+    tests = max(1, tests_of(design, able, [cell for cell in raw if not cell.reason]))
+    deviation = _deviation(design, able, noise)
     margin = design.smallest(study.spec.objective.target)
     return {
         "deviation": noise,
@@ -88,6 +90,30 @@ def _power(study: Study, cells: Sequence[Cell], known: Known) -> Facts | None:
     }
 
 
+def tests_of(design: DesignSpec, cells: Sequence[Cell], raw: Sequence[Cell]) -> int:
+    """How many claims the whole study will make: the analysis of itself, of cells that all have the same value.
+
+    Those that one seed shows are no claims, such as the contrasts at a common setting that was tuned on one seed.
+    """
+    tuned = (design.tune_replicates or 1) if design.tune else 0
+    groups = [(cells, design.least), (raw, design.least), (cells if tuned else (), tuned)]
+    return count(*claims(design, *([_flat(cell, seeds) for cell in some] for some, seeds in groups)))
+
+
+def _flat(cell: Cell, seeds: int) -> CellResult:
+    return CellResult(cell.name, cell.levels, cell.assignment, {}, dict.fromkeys(range(seeds), 0.0))
+
+
+def _deviation(design: DesignSpec, cells: Sequence[Cell], noise: float) -> float:
+    """The largest of one seed's differences, averaged over the fewest combinations of the other factors."""
+    if design.arrangement == "latin_hypercube":
+        found = effects([_flat(cell, 1) for cell in cells], design.factors, design.compare)
+        return max((noise * sqrt(float(weights @ weights)) for *_, weights in found), default=noise * sqrt(2))
+    levels = {name: _distinct([cell.levels[name] for cell in cells]) for name in design.factors}
+    pairs = {name: _combinations(design, levels, name) for name in design.factors if len(levels[name]) > 1}
+    return effect_deviation(noise, min(pairs.values(), default=1))
+
+
 def _distinct(values: Sequence[Any]) -> list[Any]:
     return list({repr(value): value for value in values}.values())
 
@@ -96,7 +122,7 @@ def _combinations(design: DesignSpec, levels: dict[str, list[Any]], factor: str)
     """Over how many combinations of the other factors the contrasts of one are averaged."""
     if design.cells is not None or design.layout == "one_at_a_time":
         return 1
-    if design.layout is not None and design.runs is not None:
+    if design.layout == "fractional" and design.runs is not None:
         return max(1, design.runs // 2)
     return prod(len(one) for name, one in levels.items() if name != factor)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from studies.analysis.cells import cells
-from studies.analysis.contrasts import contrasts
+from studies.analysis.cells import cells, key
+from studies.analysis.reading import differences
 from studies.analysis.results import CellResult
 from studies.design.cells import RAW
 from studies.design.spec import Adaptive, DesignSpec
@@ -27,11 +28,19 @@ def wanted(design: DesignSpec, rows: Sequence[Row]) -> dict[str, int]:
     stage = [dict(row) for row in rows if row["replicate"] < adaptive.at_least and row["phase"] in ("design", "raw")]
     found: dict[str, int] = {}
     for phase in ("design", "raw"):
-        results = cells(stage, design.factors, phase)
-        effects = adaptive.until.of == "effects"
-        needed = _by_effects(design, results, adaptive) if effects else _by_means(results, adaptive)
-        found |= {RAW * (phase == "raw") + name.removeprefix(RAW): number for name, number in needed.items()}
+        many = needed(design, cells(stage, design.factors, phase))
+        found |= {RAW * (phase == "raw") + name.removeprefix(RAW): number for name, number in many.items()}
     return found
+
+
+def needed(design: DesignSpec, results: Sequence[CellResult]) -> dict[str, int]:
+    """Cell -> its seeds in all, by the values of the first stage alone; every cell the same where nothing is added."""
+    adaptive = design.replicates
+    if not isinstance(adaptive, Adaptive):
+        return dict.fromkeys((one.name for one in results), design.least)
+    stage = [replace(one, values={r: v for r, v in one.values.items() if r < adaptive.at_least}) for one in results]
+    effects = adaptive.until.of == "effects"
+    return _by_effects(design, stage, adaptive) if effects else _by_means(stage, adaptive)
 
 
 def _by_means(results: Sequence[CellResult], adaptive: Adaptive) -> dict[str, int]:
@@ -45,19 +54,23 @@ def _by_means(results: Sequence[CellResult], adaptive: Adaptive) -> dict[str, in
 
 def _by_effects(design: DesignSpec, results: Sequence[CellResult], adaptive: Adaptive) -> dict[str, int]:
     """So that each compared difference is known well enough; a cell gets what the widest of its contrasts needs."""
-    needed = {one.name: adaptive.at_least for one in results}
-    for contrast in contrasts(results, design.factors, design.compare):
-        many = seeds_to_reach(adaptive, contrast.difference.deviation)
+    found = {one.name: adaptive.at_least for one in results}
+    everywhere = design.arrangement == "latin_hypercube"  # there each effect is of all cells
+    for contrast in differences(design, results):
+        many = seeds_to_reach(adaptive, contrast.difference.deviation, contrast.difference.freedom)
         for one in results:
-            if one.levels[contrast.factor] in (contrast.low, contrast.high):
-                needed[one.name] = max(needed[one.name], many)
-    return needed
+            if everywhere or key(one.levels[contrast.factor]) in (key(contrast.low), key(contrast.high)):
+                found[one.name] = max(found[one.name], many)
+    return found
 
 
-def seeds_to_reach(adaptive: Adaptive, deviation: float | None) -> int:
-    """Stein (1945): ceil((t s / h)^2) with t of the first stage's degrees of freedom, within the two limits."""
+def seeds_to_reach(adaptive: Adaptive, deviation: float | None, freedom: int | None = None) -> int:
+    """Stein (1945): ceil((t s / h)^2) with t of the first stage's degrees of freedom, within the two limits.
+
+    `freedom` is that of the deviation: less than the stage's where trials of it failed.
+    """
     if not deviation:
         return adaptive.at_least
     half_width = float(adaptive.until.half_width)
-    needed = ceil((quantile(adaptive.at_least - 1) * deviation / half_width) ** 2)
-    return min(max(needed, adaptive.at_least), adaptive.at_most)
+    many = ceil((quantile(freedom or adaptive.at_least - 1) * deviation / half_width) ** 2)
+    return min(max(many, adaptive.at_least), adaptive.at_most)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from searchspace.language.units import human, percent
 from studies.analysis.reading import read
 from studies.analysis.results import CellResult
 from studies.candidate import Study
-from studies.design.cells import settings
-from studies.design.spec import MatchTo
+from studies.design.cells import names, settings
+from studies.design.spec import DesignSpec, MatchTo
 from studies.design.tuning import at_the_end, chosen, means
 from studies.text import assignment, count, filled, interval, points, setting, table
 from studies.verdict import as_text, verdict
+from studies.verdict.costs import NAMES, NOTABLE_SPREAD
 
 Row = Mapping[str, Any]
 COSTS = ("macs", "params", "activations")
@@ -25,10 +27,27 @@ def plan(study: Study, facts: Row) -> list[str]:
     assert design is not None
     lines = [_held(design.match), *_layout(facts), _trials(facts)]
     turned = design.match.turned if design.match else ()
-    rows = [_cell(cell, turned) for cell in (*facts["cells"], *facts["raw"])]
-    cells = table(*filled(["cell", *turned, *COSTS, "field", "off target", ""], rows))
+    held = {name: target for name, target in targets(design).items() if name not in (*COSTS, "field")}
+    rows = [_cell(cell, turned, held) for cell in (*facts["cells"], *facts["raw"])]
+    cells = table(*filled(["cell", *turned, *COSTS, "field", *held, "off target", ""], rows))
+    cells += _unheld(facts["cells"], targets(design))
     reasons = [f"{cell['cell']}: {cell['reason']}" for cell in facts["cells"] if cell["reason"]]
     return [*lines, "", *cells, *([""] if reasons else []), *reasons, "", *_power(study, facts), *_time(facts)]
+
+
+def targets(design: DesignSpec) -> Mapping[str, float]:
+    """What each held cost should be; nothing where none is held."""
+    return design.match.targets if design.match else {}
+
+
+def _unheld(cells: Sequence[Row], held: Mapping[str, float]) -> list[str]:
+    """The costs that nothing holds and that vary much over the cells that can be."""
+    told = []
+    for name in (*COSTS, "field"):
+        values = [cell[name] for cell in cells if not cell["reason"] and cell[name]]
+        if name not in held and values and (times := max(values) / min(values)) > NOTABLE_SPREAD:
+            told.append(f"{NAMES.get(name, name)} {human(min(values))} to {human(max(values))} ({times:.3g}-fold)")
+    return ["", f"not held, so perhaps a part of any effect: {', '.join(told)}"] if told else []
 
 
 def _held(match: MatchTo | None) -> str:
@@ -70,7 +89,11 @@ def _trials(facts: Row) -> str:
     return f"{cells} cell{'s' * (cells != 1)}{unmatched} x {facts['replicates']} replicates{total}"
 
 
-def _cell(cell: Row, turned: Sequence[str]) -> list[Any]:
+def _cell(cell: Row, turned: Sequence[str], held: Mapping[str, float]) -> list[Any]:
+    there = [cell["errors"].get(name) for name in held]
+    values = [
+        None if one is None else count(target * (1 + one)) for one, target in zip(there, held.values(), strict=True)
+    ]
     off = "" if cell["error"] is None else f"{cell['error']:+.1%}"
     solved = [cell["assignment"].get(name) for name in turned]
     return [
@@ -78,6 +101,7 @@ def _cell(cell: Row, turned: Sequence[str]) -> list[Any]:
         *solved,
         *(count(cell[name]) for name in COSTS),
         cell["field"],
+        *values,
         off,
         cell["reason"] and "impossible",
     ]
@@ -112,10 +136,9 @@ def _time(facts: Row) -> list[str]:
     told = facts["time"]
     if told is None:
         return []
-    most = f" to {duration(told['seconds_at_most'])}" if told["seconds_at_most"] > told["seconds"] else ""
-    return [
-        f"about {duration(told['seconds'])}{most} of training one after the other, at the speed of {told['source']}"
-    ]
+    least, most = duration(told["seconds"]), duration(told["seconds_at_most"])
+    span = least if least == most else f"{least} to {most}"
+    return [f"about {span} of training one after the other, at the speed of {told['source']}"]
 
 
 def duration(seconds: float) -> str:
@@ -173,27 +196,55 @@ def _result(result: CellResult, metric: str, turned: Sequence[str]) -> list[Any]
     ]
 
 
-def _tuned(study: Study, trials: Sequence[Row]) -> list[str]:
-    """What each cell came to at each nuisance setting, its best one marked; and where the best may lie beyond."""
+@dataclass(frozen=True)
+class Tried:
+    """A cell at each nuisance setting: (the setting in words, its mean or None, whether it is the best one)."""
+
+    cell: str
+    at: tuple[tuple[str, float | None, bool], ...]
+    best: Row | None
+
+
+def tried(study: Study, trials: Sequence[Row]) -> list[Tried]:
+    """What tuning found, cell by cell in the order of the design, whatever the order in which the trials ran."""
     design = study.spec.design
     assert design is not None
     rows = [trial for trial in trials if trial["phase"] == "tune"]
     if not design.tune or not rows:
         return []
-    options, metric = settings(study), study.spec.objective.target
-    lines, ends = [], []
-    for cell in dict.fromkeys(row["cell"] for row in rows):
-        best = chosen(rows, cell, options, study.spec.objective.direction)
-        told = [
-            _setting(mean, option == best, metric)
-            for mean, option in zip(means(rows, cell, options), options, strict=True)
-        ]
-        lines.append([cell, *told])
-        ends += [f"{name} = {best[name]} ({cell})" for name in at_the_end(best, design.tune)] if best else []
-    beyond = [f"The best setting may lie beyond what was tried: {', '.join(ends)}."] if ends else []
-    tables = table(["tuning", *(assignment(option) for option in options)], lines)
-    return [*tables, "", *beyond, *([""] if beyond else [])]
+    there, options = {row["cell"] for row in rows}, settings(study)
+    found = []
+    for name in (name for name in names(study) if name in there):
+        best = chosen(rows, name, options, study.spec.objective.direction)
+        at = zip(options, means(rows, name, options), strict=True)
+        found.append(Tried(name, tuple((assignment(one), mean, one == best) for one, mean in at), best))
+    return found
+
+
+def beyond(study: Study, found: Sequence[Tried]) -> list[str]:
+    """A sentence on the best settings that stand at an end of their list, if there are any."""
+    design = study.spec.design
+    assert design is not None
+    ends: dict[str, list[str]] = {}
+    for one in found:
+        for name in at_the_end(one.best, design.tune or {}) if one.best else ():
+            ends.setdefault(f"{name} = {setting(one.best[name])}", []).append(one.cell)  # type: ignore[index]
+    told = [
+        f"{end} ({'; '.join(cells[:2])}{f'; and {len(cells) - 2} more' if cells[2:] else ''})"
+        for end, cells in ends.items()
+    ]
+    return [f"The best setting may lie beyond what was tried: {', '.join(told)}."] if told else []
+
+
+def _tuned(study: Study, trials: Sequence[Row]) -> list[str]:
+    """What each cell came to at each nuisance setting, its best one marked; and where the best may lie beyond."""
+    found, metric = tried(study, trials), study.spec.objective.target
+    if not found:
+        return []
+    lines = [[one.cell, *(_setting(mean, best, metric) for _, mean, best in one.at)] for one in found]
+    ends = beyond(study, found)
+    return [*table(["tuning", *(name for name, _, _ in found[0].at)], lines), "", *ends, *([""] if ends else [])]
 
 
 def _setting(mean: float | None, best: bool, metric: str) -> str:
-    return "-" if mean is None else f"{as_text(mean, metric)}{' *' if best else ''}"
+    return "-" if mean is None else f"{as_text(mean, metric)}{' *' if best else '  '}"

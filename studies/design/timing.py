@@ -12,7 +12,7 @@ from searchspace.language.units import percent
 from searchspace.language.variables import IntRange
 from studies.candidate import Study
 from studies.design.costs import counted
-from studies.design.misses import enough
+from studies.design.misses import either, raised
 from studies.design.spec import MatchTo
 
 REPEATS = 3
@@ -113,6 +113,5 @@ def _judged(timer: _Timer, value: int | None, match: MatchTo) -> Timed:
     if abs(error) > tolerance + spread / target:
         at = f"{timer.names[0]} = {value} with " if timer.names else ""
         told = f"{target:g} ms are out of reach within {percent(tolerance)}: the nearest is {at}{got:.3g} ms"
-        reason = f"{told} ({error:+.1%}, give or take {spread:.2g} ms); raise the tolerance to {enough(error)}, "
-        reason += "or change the target"
+        reason = f"{told} ({error:+.1%}, give or take {spread:.2g} ms); {either(raised(error))}"
     return Timed(timer.assignment(value), cost, got, spread, error, reason)

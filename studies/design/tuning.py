@@ -29,7 +29,7 @@ def chosen(rows: Sequence[Row], cell: str, settings: Sequence[Assignment], direc
     return settings[min(known)[1]] if known else None
 
 
-def at_the_end(setting: Assignment, tune: Mapping[str, Sequence[Any]]) -> list[str]:
+def at_the_end(setting: Mapping[str, Any], tune: Mapping[str, Sequence[Any]]) -> list[str]:
     """The nuisance variables whose chosen setting is the first or the last of its list: the best may lie beyond."""
     return [
         name

@@ -10,8 +10,10 @@ from typing import Any
 from studies.analysis.reading import read
 from studies.analysis.results import Reading
 from studies.candidate import Study
-from studies.report import designed, ending, searched
+from studies.load import stored
+from studies.report import designed, ending, searched, words
 from studies.report.blocks import Block, Document
+from studies.store import Engine, query
 from studies.verdict import verdict
 
 Row = Mapping[str, Any]
@@ -25,6 +27,12 @@ def report(study: Study, row: Row, trials: Sequence[Row], epochs: Sequence[Row])
     return designed_document(study, row, trials, epochs, reading, verdict(study.spec, reading, study.facts.validation))
 
 
+def of_store(engine: Engine, row: Row, trials: Sequence[Row]) -> Document:
+    """The report of a study as it stands in the store."""
+    study = stored(row)
+    return report(study, row, trials, query.epochs(engine, row["id"], curve_trials(study, trials)))
+
+
 def curve_trials(study: Study, trials: Sequence[Row]) -> list[int]:
     """The ids of the trials whose learning curves are drawn, so that no others' epochs need to be read."""
     groups = searched.curve_groups(study, trials) if study.spec.search else designed.curve_groups(study, trials)[0]
@@ -35,7 +43,8 @@ def designed_document(
     study: Study, row: Row, trials: Sequence[Row], epochs: Sequence[Row], reading: Reading, sentences: Sequence[str]
 ) -> Document:
     """A design study's report, given what its rows say and the verdict in sentences."""
-    blocks = designed.blocks(study, row, trials, epochs, reading, sentences)
+    told = [one.replace("+-", "±") for one in sentences]
+    blocks = designed.blocks(study, row, trials, epochs, reading, told)
     return _document(study, row, trials, blocks)
 
 
@@ -61,7 +70,8 @@ def facts(row: Row, trials: Sequence[Row]) -> str:
 def _when(row: Row) -> str:
     begun = _time(row["started_at"] or row["created_at"])
     hours = row["conductor_seconds"] / 3600
-    took = f"{hours:.1f} hours" if hours >= 1 else f"{row['conductor_seconds']:.0f} seconds"
+    seconds = round(row["conductor_seconds"])
+    took = f"{hours:.1f} hours" if hours >= 1 else words.counted(seconds, "second")
     ended = f", ended {_time(row['finished_at'])}" if row["finished_at"] else ""
     return f"begun {begun}{ended} (UTC), {took} of work, metric {row['metric']} ({row['direction']})"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from studies.analysis.results import Reading
 from studies.candidate import Study
+from studies.design.cells import names
 from studies.report import effects, method, words
 from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table
 from studies.report.figures import curves, facets, forest, frontier, heat, interaction, law, parts
@@ -150,13 +151,14 @@ def _tuning(study: Study, trials: Sequence[Row], reading: Reading, metric: str) 
     assert study.spec.design is not None
     if not study.spec.design.tune:
         return []
+    tune, order = study.spec.design.tune, {name: at for at, name in enumerate(names(study))}
     rows = [trial for trial in trials if trial["phase"] == "tune"]
-    names = list(study.spec.design.tune)
+    rows.sort(key=lambda row: order.get(row["cell"], len(order)))  # they ran in an order of chance
     tried = (
-        f"Each cell was first trained at the same settings of {', '.join(names)} on seeds of their own, "
+        f"Each cell was first trained at the same settings of {', '.join(tune)} on seeds of their own, "
         "and is compared at its best."
     )
-    return _section("Tuning", Paragraph(tried), parts.tuning(rows, names, (*reading.cells, *reading.raw_cells), metric))
+    return _section("Tuning", Paragraph(tried), parts.tuning(rows, tune, (*reading.cells, *reading.raw_cells), metric))
 
 
 def _variance(reading: Reading, metric: str) -> list[Block]:

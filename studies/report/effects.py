@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from studies.analysis.results import Contrast, Reading
-from studies.report import words
+from studies.report import lines, words
 from studies.report.blocks import Table
-from studies.report.figures import forest
 
 MOST = 60
 MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell"}
@@ -22,7 +21,7 @@ def filled(headers: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) 
 
 def contrasts(reading: Reading, metric: str) -> Table | None:
     """Every contrast of the cells as they are compared."""
-    shown = forest.foremost(reading.contrasts, MOST)[:MOST]
+    shown = lines.foremost(reading.contrasts, MOST)[:MOST]
     rows = [(*_contrast(one, metric), words.listed(one.left_out, 4, "more") or None) for one in shown]
     if not rows:
         return None
@@ -42,10 +41,10 @@ def contrasts(reading: Reading, metric: str) -> Table | None:
 
 
 def _contrast(one: Contrast, metric: str) -> tuple[Any, ...]:
-    verdict = MEANINGS[forest.kind(one.p, one.tie)]
+    verdict = MEANINGS[lines.kind(one.p, one.tie)]
     tie = words.probability(one.tie) if one.tie is not None else None
     return (
-        forest.name(one),
+        lines.name(one),
         words.ends(one.difference, metric),
         one.difference.n,
         words.probability(one.p),
@@ -61,7 +60,7 @@ def interactions(reading: Reading, metric: str) -> Table | None:
         (first, low, high), (second, less, more) = one.first, one.second
         change = f"{first}: {words.level(high)} − {words.level(low)}"
         where = f"{second}: {words.level(less)} → {words.level(more)}"
-        reads = MEANINGS[forest.kind(one.p, None)]
+        reads = MEANINGS[lines.kind(one.p, None)]
         rows.append(
             (change, where, words.ends(one.difference, metric), one.difference.n, words.probability(one.p), reads)
         )
@@ -72,7 +71,12 @@ def interactions(reading: Reading, metric: str) -> Table | None:
 def trends(reading: Reading, metric: str) -> Table | None:
     """Factors of numbers: the effect of a doubling, and where the best level lies."""
     rows = [
-        (one.factor, words.ends(one.per_doubling, metric), words.level(one.peak), ", ".join(map(words.level, one.best)))
+        (
+            one.factor,
+            words.ends(one.per_doubling, metric),
+            words.level(one.peak) if one.best else None,
+            ", ".join(map(words.level, one.best)),
+        )
         for one in reading.trends
     ]
     caption = (
@@ -86,7 +90,7 @@ def flips(reading: Reading, metric: str) -> Table | None:
     """Raw effects beside matched ones."""
     rows = [
         (
-            forest.name(one.matched),
+            lines.name(one.matched),
             words.ends(one.matched.difference, metric),
             words.ends(one.raw.difference, metric),
             ("the sign flips, both clear" if one.clear else "other signs, not both clear")
@@ -101,11 +105,11 @@ def flips(reading: Reading, metric: str) -> Table | None:
 
 def common(reading: Reading, metric: str) -> Table | None:
     """The contrasts at one nuisance setting for all cells, beside those at each cell's own best."""
-    own = {forest.name(one): one for one in reading.contrasts}
+    own = {lines.name(one): one for one in reading.contrasts}
     rows = [
-        (forest.name(one), words.ends(own[forest.name(one)].difference, metric), words.ends(one.difference, metric))
+        (lines.name(one), words.ends(own[lines.name(one)].difference, metric), words.ends(one.difference, metric))
         for one in reading.common[:MOST]
-        if forest.name(one) in own
+        if lines.name(one) in own
     ]
     setting = words.levels(reading.common_setting)
     caption = (

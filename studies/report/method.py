@@ -41,7 +41,7 @@ def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
     for factor in design.factors:
         levels = words.listed(map(words.level, grid.levels(reading.cells, factor)), 16, "levels more").replace(";", ",")
         told.append(f"Factor {factor}: {levels}." if reading.cells else f"Factor {factor}.")
-    told.append(_seeds(design))
+    told.append(_seeds(design, study.spec.objective.target))
     told.append(
         "Paired: the same seeds in all cells, so that they share the order of the data and, where "
         "shapes agree, the initial weights. Trials are run seed after seed, the cells of each in "
@@ -56,14 +56,14 @@ def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
     return told
 
 
-def _seeds(design: DesignSpec) -> str:
+def _seeds(design: DesignSpec, metric: str) -> str:
     if not isinstance(design.replicates, Adaptive):
         return f"Every cell is trained on {words.counted(design.replicates, 'seed')}."
     one = design.replicates
     what = "each cell's mean" if one.until.of == "means" else "each compared difference"
     return (
         f"Every cell is trained on {one.at_least} seeds, then on as many more, up to {one.at_most}, as its spread "
-        f"calls for, until the 95 % interval of {what} is within ±{float(one.until.half_width):g} "
+        f"calls for, until the 95 % interval of {what} is within ±{words.size(float(one.until.half_width), metric)} "
         "(Stein's two stages, 1945)."
     )
 
@@ -104,7 +104,7 @@ def _costs(design: DesignSpec, reading: Reading) -> list[Block]:
             one.name,
             *(_level(one, name) for name in turned),
             *(_cost(one, name) for name in COSTS),
-            "impossible" if one.reason else None,
+            "not run" if one.reason else None,
         )
         for one in shown
     ]
@@ -123,13 +123,14 @@ def _cost(cell: CellResult, name: str) -> str | None:
 
 
 def _not_held(design: DesignSpec, cells: Sequence[CellResult]) -> str:
-    """How much each cost that nothing holds varies over the cells."""
+    """How much each cost that nothing holds varies over the cells that can be."""
+    cells = [one for one in cells if not one.reason]
     held = design.match.targets if design.match else {}
     ranges = {
         name: [v for one in cells if isinstance(v := one.costs.get(name), int | float) and v > 0] for name in COSTS
     }
     wide = [
-        f"{NAMES.get(name, name)} {max(found) / min(found):.2f}-fold"
+        f"{NAMES.get(name, name)} {max(found) / min(found):.3g}-fold"
         for name, found in ranges.items()
         if found and name not in held and max(found) / min(found) > NOTABLE
     ]

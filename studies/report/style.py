@@ -24,6 +24,7 @@ li { margin: 4px 0 }
 .verdict { list-style: none; margin: 10px 0; padding: 10px 18px; background: var(--band);
   border-left: 5px solid var(--mark); border-radius: 0 6px 6px 0 }
 .verdict li { margin: 9px 0 }
+.verdict li:first-child { font-size: 1.15rem; line-height: 1.4; font-weight: 600; margin-bottom: 14px }
 nav { margin: 26px 0 0; padding: 10px 18px; border: 1px solid var(--line); border-radius: 6px }
 nav ul { margin: 0; padding: 0; list-style: none; columns: 2; column-gap: 28px }
 nav li { margin: 0; padding: 3px 0; break-inside: avoid }
@@ -39,11 +40,11 @@ table { border-collapse: collapse; min-width: min(26rem, 100%);
   overflow-wrap: normal }
 caption { text-align: left; padding-bottom: 6px; caption-side: top }
 caption span { display: inline-block; position: sticky; left: 0; max-width: min(100vw - 28px, 780px) }
-th, td { padding: 5px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
+th, td { padding: 5px 7px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 td { white-space: nowrap }
 td.n, th.n { text-align: right }
 th:first-child, td:first-child { padding-left: 4px }
-thead th { color: var(--soft); font-weight: 600; white-space: nowrap; vertical-align: bottom }
+thead th { color: var(--soft); font-weight: 600; vertical-align: bottom }
 tbody th { font-weight: 500; white-space: nowrap }
 td.w { white-space: normal; min-width: 16em }
 tbody tr:nth-child(even) { background: var(--band) }
@@ -68,6 +69,7 @@ summary { cursor: pointer; font-weight: 600; padding: 4px 0 }
   table { font-size: 8.5pt }
   th, td { padding: 3px 6px }
   td, tbody th, thead th { white-space: normal }
+  td.n { white-space: nowrap }
   pre { white-space: pre-wrap; font-size: 8pt; border-color: #bbb }
   details::details-content { content-visibility: visible; height: auto }
   details.screen::details-content { display: none }

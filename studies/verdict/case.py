@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from searchspace.language.problems import shown
 from searchspace.language.space import label
-from studies.analysis.results import CellResult, Contrast, FailureTable, Interaction, Reading
+from studies.analysis.cells import numeric
+from studies.analysis.results import CellResult, Contrast, FailureTable, Interaction, Reading, Trend
+from studies.design.replicates import needed
 from studies.design.spec import DesignSpec
 from studies.spec import StudySpec
 from studies.statistics import ALPHA
 from studies.verdict.simple import stands
-from studies.verdict.words import Scale
+from studies.verdict.words import Scale, counted
 from worker.metrics import is_share
 
 CHANCE = ("worker_lost",)
@@ -129,15 +132,48 @@ class Case:
         ]
         return at[0] if at else int(not found.survives)
 
+    def slope(self, one: Contrast) -> bool:
+        """Whether a contrast is of the ends of a fitted line, not of two levels that were run against each other."""
+        return self.design.arrangement == "latin_hypercube" and numeric((one.low, one.high))
+
+    def trend(self, factor: str) -> Trend | None:
+        """How a factor of numbers goes, where that was read."""
+        return next((one for one in self.reading.trends if one.factor == factor), None)
+
+    def held_back(self, one: Contrast | Interaction) -> str:
+        """An interval without zero that is no claim is explained."""
+        low, high = one.difference.low or 0.0, one.difference.high or 0.0
+        if low * high <= 0 or not one.difference.deviation:
+            return ""
+        return f", which leaves zero out, but not after Holm's correction for {counted(self.reading.claims, 'claim')}"
+
     def level(self, factor: str, value: Any) -> str:
         """A level in words: a section by its kind, or whole where two of the factor's have one kind."""
-        found = [cell.levels[factor] for cell in self.reading.cells if factor in cell.levels]
-        value = next((one for one in found if isinstance(one, dict) and repr(one) == value), value)  # a table's key
+        found = self._sections.get(factor, {})
+        value = found.get(value, value) if isinstance(value, str) else value  # a table's key
         kind = label(value)
         if kind is None:
             return _plain(value)
-        alike = [other for other in found if label(other) == kind and other != value]
+        alike = [other for other in found.values() if label(other) == kind and other != value]
         return shown(value) if alike else kind
+
+    @cached_property
+    def seeds(self) -> dict[str, int]:
+        """How many seeds each cell gets in all, which a first stage tells once it has ended."""
+        cells, least = self.reading.cells, self.design.least
+        if any(len({*cell.values, *cell.failed}) < least for cell in cells if not cell.reason):
+            return dict.fromkeys((cell.name for cell in cells), least)
+        return needed(self.design, cells)
+
+    @cached_property
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        """Of each factor the levels that are sections or lists, by their text."""
+        found: dict[str, dict[str, Any]] = {}
+        for cell in self.reading.cells:
+            for name, level in cell.levels.items():
+                if isinstance(level, dict | list):
+                    found.setdefault(name, {})[repr(level)] = level
+        return found
 
     def _turns(self, one: Contrast) -> bool:
         """A claim cannot turn where none of its two levels' trials failed."""

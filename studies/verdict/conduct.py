@@ -46,7 +46,7 @@ def _by_cell(case: Case) -> list[str]:
         for cell in case.reading.cells
         if cell.failed and not cell.reason
     ]
-    return [f"Failed trials, which are not missing at random: {some(failed)}."] if failed else []
+    return [f"Failed trials, which may not be missing at random: {some(failed, join='; ')}."] if failed else []
 
 
 def tuned(case: Case, leads: Sequence[Contrast]) -> list[str]:
@@ -71,7 +71,9 @@ def _common(case: Case, leads: Sequence[Contrast]) -> list[str]:
         for one, other in pairs
         if other
     ]
-    return [sentences(f"At one common {setting} the effect would read", parts)] if parts else []
+    seeds = max((other.difference.n for _, other in pairs if other), default=0)
+    on = f" on {seeds} tuning seeds" if seeds > 1 else ""
+    return [sentences(f"At one common {setting} the effect{on} would read", parts)] if parts else []
 
 
 def _contrary(one: Contrast, other: Contrast) -> str:
@@ -133,13 +135,13 @@ def missing(case: Case) -> list[str]:
 
 
 def progress(case: Case) -> tuple[int, int]:
-    """How many of the trials that every cell gets are complete, and how many are neither complete nor failed."""
+    """How many of the trials that the cells get are complete, and how many are neither complete nor failed."""
     possible = [cell for cell in case.reading.cells if not cell.reason]
-    complete = sum(min(len(cell.values), case.design.least) for cell in possible)
-    ended = sum(min(len({*cell.values, *cell.failed}), case.design.least) for cell in possible)
+    complete = sum(min(len(cell.values), case.seeds[cell.name]) for cell in possible)
+    ended = sum(min(len({*cell.values, *cell.failed}), case.seeds[cell.name]) for cell in possible)
     return complete, planned(case) - ended
 
 
 def planned(case: Case) -> int:
     """The trials that are wanted of every cell that can be."""
-    return sum(not cell.reason for cell in case.reading.cells) * case.design.least
+    return sum(case.seeds[cell.name] for cell in case.reading.cells if not cell.reason)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 from studies.analysis.results import Contrast, Errors, PowerLaw
-from studies.statistics import Estimate
+from studies.statistics import Estimate, quantile
 from studies.verdict.case import Case
 from studies.verdict.words import Scale, between, counted, listed
 from worker.metrics import is_share
 
 REGIMES = {
     "power law": "data still pay at this rate",
-    "small data": "with so few examples it hardly falls yet",
-    "near its floor": "more data hardly help",
+    "near its floor": "more than half of what is left would stay with any number of examples",
 }
-UNSETTLED = "cannot tell"
+UNSETTLED, FLAT = "cannot tell", "small data"
 MOSTLY = 2 / 3
-"""An effect is put down to one error where that makes up this share of it and its interval leaves zero out."""
+"""An effect is put down mostly to one error that makes up this share of it, surely more than the other."""
 
 
 def causes(case: Case, leads: Sequence[Contrast]) -> list[str]:
@@ -49,13 +49,23 @@ def _cause(case: Case, one: Contrast, split: Errors) -> str:
 def _why(split: Errors) -> str:
     """Which part makes up most of the whole; both where each surely has a share."""
     training, gap = (part.mean / split.validation.mean for part in (split.training, split.gap))
-    sure = _sure(split.training), _sure(split.gap)
-    if sure[0] and training >= MOSTLY:
+    sure, apart = (_sure(split.training), _sure(split.gap)), _sure(_apart(split))
+    if sure[0] and apart and training >= MOSTLY:
         return "mostly because it trains worse"
-    if sure[1] and gap >= MOSTLY:
+    if sure[1] and apart and gap >= MOSTLY:
         though = ", though it trains better" if sure[0] and training < 0 else ""
-        return f"because it carries over worse to new examples{though}"
-    return "because it trains worse and carries over worse" if all(sure) else ""
+        return f"{'' if though else 'mostly '}because it carries over worse to new examples{though}"
+    return "because it trains worse and carries over worse" if all(sure) and min(training, gap) > 0 else ""
+
+
+def _apart(split: Errors) -> Estimate:
+    """Training minus gap, seed by seed: var(t - g) = 2 var(t) + 2 var(g) - var(t + g), and t + g is the whole."""
+    parts = (split.training, split.gap, split.validation)
+    two, three, whole = ((one.deviation or 0.0) ** 2 for one in parts)
+    deviation = sqrt(max(0.0, 2 * two + 2 * three - whole))
+    half_width = quantile(split.validation.freedom) * deviation / sqrt(split.validation.n)
+    mean, freedom = split.training.mean - split.gap.mean, split.validation.freedom
+    return Estimate(split.validation.n, mean, deviation, half_width, freedom)
 
 
 def _split(split: Errors) -> list[tuple[str, Estimate]]:
@@ -73,9 +83,10 @@ def law(case: Case) -> list[str]:
         return []
     scale = case.scale
     if found.regime == UNSETTLED:
-        return [
-            f"How the error falls with more examples is not settled by {counted(len(found.sizes), 'size')}; more would."
-        ]
+        many = counted(len(found.sizes), "size")
+        return [f"How the error goes with more examples is not settled by {many}; more of them, or more seeds, may."]
+    if found.regime == FLAT:
+        return ["At the smallest sizes the error hardly falls yet, so no power law is told; leave them out of it."]
     fit = f"Error falls as {found.a:.3g} n^-b + c: b = {' '.join(between(*found.b))}, c = {_error(scale, found.c)}"
     return [f"{fit}; {REGIMES.get(found.regime, found.regime)}.", *_forecast(scale, found)]
 
@@ -103,7 +114,10 @@ def shares(case: Case) -> list[str]:
     found = sorted((one for one in case.reading.shares if one.share >= 0.01), key=lambda one: -one.share)
     if len(found) < 2:
         return []
-    return [f"Of the variance goes {listed([f'{one.share:.0%} with {_source(one.source)}' for one in found[:5]])}."]
+    parts = [
+        f"{one.share:.0%} {'goes ' if not at else ''}with {_source(one.source)}" for at, one in enumerate(found[:5])
+    ]
+    return [f"Of the variance of single trials {listed(parts)}."]
 
 
 def _source(name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studies.analysis.power import seeds_for, smallest_difference
 from studies.analysis.results import Contrast
+from studies.statistics import quantile
 from studies.verdict.case import Case
 from studies.verdict.interplay import everywhere
 from studies.verdict.shape import degradation, plateau, upper
@@ -16,6 +17,8 @@ MANY_SEEDS = 100
 """From here on the number of seeds that a difference needs is not told: nobody would train them."""
 MOST = 5
 """Of one factor no more claims than this are told beside the headline; a table has them all."""
+PLACES = 3
+"""Of the combinations that a contrast goes without so many are named."""
 CLEAR, TIED, WITHHELD, OPEN, UNTOLD = range(5)
 """How much a clause says, the most first."""
 
@@ -35,6 +38,8 @@ def clause(case: Case, factor: str) -> Clause:
     found = case.of(factor)
     if not found:
         text = "no two complete cells with a common seed differ in it alone, so nothing can be compared"
+        if case.design.arrangement == "latin_hypercube":
+            text = "there are too few cells with common seeds to tell the factors' effects from each other; raise runs"
         return Clause(factor, text, UNTOLD)
     if case.claims(factor):
         return _claimed(case, factor)
@@ -68,16 +73,37 @@ def claim(case: Case, one: Contrast) -> str:
     """`4 is better than 1 by 1.5 points [1.2, 1.8]`; the interval leaves zero out, or Holm would not let it pass."""
     better, worse = case.winner(one)
     text = f"{better} is better than {worse} by {case.scale.size(one.difference)}"
+    text = line(case, one, whole=case.standing(one) == "small") if case.slope(one) else text
     if case.standing(one) == "small" and case.reading.margin:
         text += f", less than the {case.scale.bare(case.reading.margin)} that matters"
     return text
 
 
+def line(case: Case, one: Contrast, whole: bool = False) -> str:
+    """`each doubling changes val_accuracy by +2.0 points [..]`; by the whole range if asked or not in doublings."""
+    trend = case.trend(one.factor)
+    if trend and not whole:
+        return f"each doubling changes {case.metric} by {case.scale.effect(trend.per_doubling)}"
+    ends = f"from {case.level(one.factor, one.low)} to {case.level(one.factor, one.high)}"
+    return f"{ends} {case.metric} changes by {case.scale.effect(one.difference)}"
+
+
 def ties(case: Case, tied: Sequence[Contrast]) -> list[str]:
     """`3 and 5 tie within 0.5 points (+0.1 points [-0.1, +0.3])`, for each group of which all pairs do."""
     margin = case.scale.amount(case.reading.margin or 0.0)
-    seen = f" ({case.scale.effect(tied[0].difference)})" if len(tied) == 1 else ""
+    if tied and case.slope(tied[0]):
+        return [f"{line(case, one, whole=True)}, within {margin}" for one in tied]
+    seen = f" ({_within(case, tied[0])})" if len(tied) == 1 else ""
     return [f"{listed(group)} tie within {margin}{seen}" for group in groups(case, tied)]
+
+
+def _within(case: Case, one: Contrast) -> str:
+    """The effect; by the 90 % interval, which is what two one-sided tests at 5 % look at, where 95 % reach farther."""
+    told, margin = one.difference, case.reading.margin or 0.0
+    if max(abs(told.low or 0.0), abs(told.high or 0.0)) <= margin:
+        return case.scale.effect(told)
+    ratio = quantile(told.freedom, 0.9) / quantile(told.freedom)
+    return f"{case.scale.effect(replace(told, half_width=(told.half_width or 0.0) * ratio))}, 90 %"
 
 
 def groups(case: Case, found: Sequence[Contrast]) -> list[list[str]]:
@@ -118,24 +144,47 @@ def _others(case: Case, factor: str, told: Sequence[Contrast]) -> list[str]:
         return [one for one in found if not any(one is other for other in told) and everywhere(case, one)]
 
     margin_ties = ties(case, rest(case.standings(factor, "tied")))
-    opened = [f"cannot tell {_apart(group)}" for group in groups(case, rest(case.standings(factor, "open")))]
+    opened = _cannot(case, rest(case.standings(factor, "open")))
     lost = [
         f"nothing is claimed of {case.level(factor, one.high)} against {case.level(factor, one.low)}"
         for one in rest(case.standings(factor, "withheld"))
     ]
     claims = [claim(case, one) for one in rest(case.claims(factor))]
-    more = [f"and {len(claims) - MOST} more clear differences"] if len(claims) > MOST else []
-    return claims[:MOST] + more + margin_ties + opened + lost
+    more = [f"and {counted(len(claims) - MOST, 'more clear difference')}"] if len(claims) > MOST else []
+    return claims[:MOST] + more + _few(margin_ties) + _few(opened) + _few(lost)
+
+
+def _few(parts: list[str]) -> list[str]:
+    """A table has the others."""
+    return [*parts[:MOST], f"and {len(parts) - MOST} more such"] if len(parts) > MOST else parts
+
+
+def _cannot(case: Case, opened: Sequence[Contrast]) -> list[str]:
+    """`cannot tell 4 from 2 (+0.3 points [-1.6, +2.2])`; of more levels than two the largest difference."""
+    if opened and case.slope(opened[0]):
+        return [f"cannot tell that it matters ({line(case, one, whole=True)}{case.held_back(one)})" for one in opened]
+    found = []
+    for group in groups(case, opened):
+        inside = [one for one in opened if {case.level(one.factor, end) for end in (one.low, one.high)} <= {*group}]
+        widest = max(inside, key=lambda one: abs(one.difference.mean))
+        found.append(f"cannot tell {_apart(group)} ({_pair(case, widest, len(inside))}{case.held_back(widest)})")
+    return found
+
+
+def _pair(case: Case, one: Contrast, among: int) -> str:
+    """The effect, and of which two levels where they have not been named."""
+    which = f"{case.level(one.factor, one.high)} against {case.level(one.factor, one.low)}: " if among > 1 else ""
+    return which + case.scale.effect(one.difference)
 
 
 def _open(case: Case, opened: Sequence[Contrast]) -> str:
     """`3 seeds cannot tell 2 from 1 (+0.3 points [-1.6, +2.2])`; of more than two levels the largest difference."""
     widest = max(opened, key=lambda one: abs(one.difference.mean))
-    which = f"{case.level(widest.factor, widest.high)} against {case.level(widest.factor, widest.low)}: "
-    found = groups(case, opened)
-    apart = listed([_apart(group) for group in found], "or")
-    shown = f"{which if len(opened) > 1 else ''}{case.scale.effect(widest.difference)}"
-    return f"{counted(widest.difference.n, 'seed')} cannot tell {apart} ({shown}){_held_back(case, widest)}"
+    many = counted(widest.difference.n, "seed")
+    if case.slope(widest):
+        return f"{many} cannot tell that it matters ({line(case, widest, whole=True)}){case.held_back(widest)}"
+    apart = listed(_few([_apart(group) for group in groups(case, opened)]), "or")
+    return f"{many} cannot tell {apart} ({_pair(case, widest, len(opened))}){case.held_back(widest)}"
 
 
 def _withheld(case: Case, lost: Sequence[Contrast]) -> str:
@@ -144,14 +193,6 @@ def _withheld(case: Case, lost: Sequence[Contrast]) -> str:
     pair = f"{case.level(one.factor, one.high)} against {case.level(one.factor, one.low)}"
     seen = f"{pair} among those that ran: {case.scale.effect(one.difference)}"
     return f"nothing can be claimed, because failed trials could turn it ({seen})"
-
-
-def _held_back(case: Case, one: Contrast) -> str:
-    """An interval without zero that is no claim is explained."""
-    low, high = one.difference.low or 0.0, one.difference.high or 0.0
-    if low * high <= 0 or not one.difference.deviation:
-        return ""
-    return f", which leaves zero out, but not after Holm's correction for {counted(case.reading.claims, 'claim')}"
 
 
 def _apart(group: Sequence[str]) -> str:
@@ -168,7 +209,7 @@ def _settle(case: Case, factor: str) -> str:
     if deviation <= 1e-12 * abs(widest.difference.mean):
         return "The seeds agree to the last digit, so their noise cannot be judged; add seeds."
     tests = max(case.reading.claims, 1)
-    least = case.scale.amount(smallest_difference(deviation, many, tests))
+    least = case.scale.amount(smallest_difference(deviation, many, tests, freedom=widest.difference.freedom))
     seen = f"{counted(many, 'seed')} can see differences from {least} on (80 % power)"
     return f"{seen}, so this shows no equality; {_needed(case, widest, tests)}."
 
@@ -179,7 +220,8 @@ def _needed(case: Case, one: Contrast, tests: int) -> str:
     wanted, many = matters or abs(one.difference.mean), one.difference.n
     if not wanted:
         return "more seeds narrow it"
-    needed = _seeds(wanted, one.difference.deviation or 0.0, tests)
+    staged = one.difference.freedom if one.difference.freedom < many - 1 else None
+    needed = _seeds(wanted, one.difference.deviation or 0.0, tests, staged)
     which = (
         f"the {case.scale.amount(wanted)} that matter{'' if case.scale.share else 's'}"
         if matters
@@ -194,10 +236,10 @@ def _needed(case: Case, one: Contrast, tests: int) -> str:
     return f"{which} would take more than {many} seeds"
 
 
-def _seeds(wanted: float, deviation: float, tests: int) -> int:
+def _seeds(wanted: float, deviation: float, tests: int, staged: int | None) -> int:
     """More than anyone would train where no number of seeds does."""
     try:
-        return seeds_for(wanted, deviation, tests)
+        return seeds_for(wanted, deviation, tests, freedom=staged)
     except ValueError:
         return MANY_SEEDS + 1
 
@@ -205,11 +247,17 @@ def _seeds(wanted: float, deviation: float, tests: int) -> int:
 def _left_out(case: Case, factor: str) -> str:
     """Which combinations of the other factors a contrast goes without, because their cells share too few seeds."""
     told = [
-        f"{case.level(factor, one.high)} against {case.level(factor, one.low)} at {' and at '.join(one.left_out)}"
+        f"{case.level(factor, one.high)} against {case.level(factor, one.low)} at {_places(one.left_out)}"
         for one in case.of(factor)
         if one.left_out
     ]
-    return sentences("Left out, because the two cells share too few seeds", told)
+    return sentences("Left out, because the two cells share too few seeds", _few(told))
+
+
+def _places(names: Sequence[str]) -> str:
+    """`kernel=3 and at kernel=5 and 4 more`."""
+    more = f" and {len(names) - PLACES} more" if len(names) > PLACES else ""
+    return " and at ".join(names[:PLACES]) + more
 
 
 def _ordered(case: Case, found: Sequence[Contrast]) -> list[str]:

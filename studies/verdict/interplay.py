@@ -36,7 +36,7 @@ def unclear(case: Case) -> list[str]:
         for name, at, to in ((first, low, high), (second, less, more))
     ]
     size = case.scale.effect(widest.difference)
-    which = f"the largest, {first} ({sides[0]}) by {second} ({sides[1]}), is {size}"
+    which = f"the largest, {first} ({sides[0]}) by {second} ({sides[1]}), is {size}{case.held_back(widest)}"
     return [f"No interaction can be told; {which}, and that effects add up is not shown."]
 
 

@@ -7,11 +7,20 @@ from studies.verdict.case import Case
 from studies.verdict.costs import held
 from studies.verdict.words import counted
 
+OVER = {
+    "factorial": ", averaged over the other factors",
+    "fractional": ", averaged over the other factors",
+    "one_at_a_time": ", with the other factors at the baseline",
+    "cells": ", among cells that differ in one factor alone",
+    "latin_hypercube": ", by a line over each factor's numbers, all factors at once",
+}
+"""What a contrast is of."""
 BLIND = {
     "one_at_a_time": "Each factor is varied about the baseline alone, so effects elsewhere cannot be told.",
     "fractional": "With a fraction of all combinations effects cannot be told from the interactions mixed with them.",
-    "latin_hypercube": "Levels are spread over few cells, so whether effects depend on each other cannot be told.",
-    "cells": "Cells were chosen by hand, so whether effects depend on each other may not be told.",
+    "latin_hypercube": "Effects are slopes of a model in which they are straight and add up; that they do cannot be "
+    "told from so few cells, and the intervals do not cover it.",
+    "cells": "Cells were chosen by hand, so whether effects depend on each other cannot be told.",
 }
 
 
@@ -19,16 +28,17 @@ def setting(case: Case) -> str:
     """What was compared, on how many seeds, with what held."""
     seeds = sorted({len(cell.values) for cell in case.ran})
     many = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    over = ", averaged over the other factors" if len(case.design.factors) > 1 else ""
+    over = OVER.get(case.design.arrangement, "") if len(case.design.factors) > 1 else ""
     less = " (less is better)" if case.spec.objective.direction == "minimize" else ""
     compared = f"Compared is {case.metric}{less} of the last epoch, seed by seed{over}"
     holm = f", and claims hold after Holm's correction for {case.reading.claims}" if case.reading.claims > 1 else ""
-    return f"{counted(len(case.ran), 'cell')} of {many}, {held(case)}. {compared}; in brackets 95 % intervals{holm}."
+    brackets = "; in brackets 95 % intervals" if case.reading.claims else ""
+    return f"{counted(len(case.ran), 'cell')} of {many}, {held(case)}. {compared}{brackets}{holm}."
 
 
 def layout(case: Case) -> list[str]:
     """What the arrangement of cells cannot say of several factors."""
-    several = len(case.design.factors) > 1 and not case.reading.interactions
+    several = len(case.design.factors) > 1 and case.reading.contrasts and not case.reading.interactions
     return [BLIND[case.design.arrangement]] if several and case.design.arrangement in BLIND else []
 
 

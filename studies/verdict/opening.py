@@ -32,7 +32,7 @@ def head(case: Case) -> Headline:
     sure = sorted((one for one in clauses if one.rank <= WITHHELD), key=lambda one: one.rank)
     parts = [(text, ()) for text in depends] + [(f"{one.factor}: {one.text}", one.told) for one in sure]
     parts += _opened([one for one in clauses if one.rank == OPEN])
-    parts += [(f"{one.factor}: {one.text}", one.told) for one in clauses if one.rank > OPEN]
+    parts += _untold([one for one in clauses if one.rank > OPEN])
     return _fitted(_before(case), parts)
 
 
@@ -41,6 +41,17 @@ def _opened(clauses: list[Clause]) -> list[tuple[str, tuple[Contrast, ...]]]:
     if len(clauses) > 1:
         return [(f"these seeds cannot tell any effect of {listed([one.factor for one in clauses])}", ())]
     return [(f"{one.factor}: {one.text}", one.told) for one in clauses]
+
+
+def _untold(clauses: list[Clause]) -> list[tuple[str, tuple[Contrast, ...]]]:
+    """Factors of which nothing can be said for the same reason share it."""
+    by: dict[str, list[Clause]] = {}
+    for one in clauses:
+        by.setdefault(one.text, []).append(one)
+    return [
+        (f"{listed([one.factor for one in alike])}: {text}", tuple(two for one in alike for two in one.told))
+        for text, alike in by.items()
+    ]
 
 
 def _before(case: Case) -> str:
@@ -59,4 +70,5 @@ def _fitted(before: str, parts: list[tuple[str, tuple[Contrast, ...]]]) -> Headl
             break
         kept.append(part)
     text = before + "; ".join(text for text, _ in kept)
+    text = text[:1].upper() + text[1:] if text.startswith(("the effect of ", "these seeds ")) else text
     return Headline(f"{text}.", tuple(one for _, told in kept for one in told))

@@ -13,7 +13,7 @@ from studies.verdict.words import LONGEST, listed, sentences
 
 def shape(case: Case, factor: str, told: Sequence[Contrast]) -> tuple[list[str], list[Contrast]]:
     """Sentences on plateau, degradation and best level, and the contrasts that they tell."""
-    trend = _trend(case, factor)
+    trend = case.trend(factor)
     levels = _levels(case, factor)
     if trend is None or not trend.best or len(levels) < 3 or not case.claims(factor) or _unsure(case, factor):
         return [], []
@@ -22,11 +22,13 @@ def shape(case: Case, factor: str, told: Sequence[Contrast]) -> tuple[list[str],
     if flat:
         group = [case.level(factor, level) for level in levels[levels.index(start) :]]
         margin = case.scale.amount(case.reading.margin or 0.0)
-        return [f"From {group[0]} on {factor} pays no more: {listed(group)} tie within {margin}; {best}."], flat
+        level = f"From {group[0]} on {factor} pays no more: {listed(group)} tie within {margin}"
+        return [f"{level}; {best}." if best else f"{level}."], flat
     _, worse = degradation(case, factor)
+    named = [f"{_capital(best)}."] if best else []
     if worse:
-        return [_degrades(case, trend, worse, told), f"{_capital(best)}."], worse
-    return [f"{_capital(best)}.", *_doubling(case, trend, levels)], []
+        return [_degrades(case, trend, worse, told), *named], worse
+    return [*named, *_doubling(case, trend, levels)], []
 
 
 def _unsure(case: Case, factor: str) -> bool:
@@ -78,7 +80,7 @@ def plateau(case: Case, factor: str) -> tuple[Any, list[Contrast]]:
 
 def degradation(case: Case, factor: str) -> tuple[Any, list[Contrast]]:
     """The level of the best mean, if it is not the lowest one, and the claims that a higher one is worse."""
-    trend, levels = _trend(case, factor), _levels(case, factor)
+    trend, levels = case.trend(factor), _levels(case, factor)
     if trend is None or not levels or trend.peak == levels[0] or case.partners(factor):
         return None, []
     worse = [one for one in case.claims(factor) if upper(case, one) == trend.peak == min(one.low, one.high)]
@@ -88,10 +90,6 @@ def degradation(case: Case, factor: str) -> tuple[Any, list[Contrast]]:
 def upper(case: Case, one: Contrast) -> Any:
     """The better of a contrast's two levels."""
     return one.high if case.good(one.difference.mean) else one.low
-
-
-def _trend(case: Case, factor: str) -> Trend | None:
-    return next((one for one in case.reading.trends if one.factor == factor), None)
 
 
 def _gained(case: Case, factor: str, level: Any) -> bool:
@@ -111,6 +109,10 @@ def _degrades(case: Case, trend: Trend, worse: Sequence[Contrast], told: Sequenc
 
 
 def _best(case: Case, trend: Trend, levels: Sequence[Any]) -> str:
+    """Nothing where a claim rules out one of the set: the two are tested apart, over other seeds perhaps."""
+    worse = {one.low if upper(case, one) == one.high else one.high for one in case.claims(trend.factor)}
+    if worse & {*trend.best}:
+        return ""
     names = [case.level(trend.factor, level) for level in trend.best]
     if len(names) >= len(levels):
         return f"any {trend.factor} tried may be the best (95 %)"
@@ -118,9 +120,12 @@ def _best(case: Case, trend: Trend, levels: Sequence[Any]) -> str:
 
 
 def _doubling(case: Case, trend: Trend, levels: Sequence[Any]) -> list[str]:
-    """The slope over log2, where its interval leaves zero out."""
+    """The slope over log2, where the highest level is claimed to differ from the lowest one in the same direction."""
     slope = trend.per_doubling
-    if slope.low is None or slope.high is None or slope.low * slope.high <= 0:
+    whole = [one for one in case.claims(trend.factor) if {one.low, one.high} == {levels[0], levels[-1]}]
+    if not whole or slope.low is None or slope.high is None or slope.low * slope.high <= 0:
+        return []
+    if (upper(case, whole[0]) == levels[-1]) != case.good(slope.mean):
         return []
     ends = f"{case.level(trend.factor, levels[0])} to {case.level(trend.factor, levels[-1])}"
     return [

@@ -16,6 +16,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -64,14 +65,23 @@ STYLES: dict[Any, Any] = {
 
 
 def picture(name: str, title: str, told: str, draw: Callable[[Figure], None], height: float, note: str = "") -> Picture:
-    """What `draw` puts on an empty figure, as a Picture."""
+    """What `draw` puts on an empty figure, as a Picture. Printed directly, since `savefig` would draw it twice."""
     buffer = StringIO()
     with rc_context({**STYLES, "svg.hashsalt": name}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a sign that the font lacks is drawn by the reader's own
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), dpi=72, layout="constrained")
         draw(figure)
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        _arranged(figure)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return Picture(name, title, _lean(buffer.getvalue(), name), told, note)
+
+
+def _arranged(figure: Figure) -> None:
+    """Everything in its place for good."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def _lean(text: str, name: str) -> str:

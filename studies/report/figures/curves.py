@@ -26,10 +26,13 @@ MOST = 6
 def curves(
     groups: Mapping[str, Sequence[int]], epochs: Sequence[Row], metric: str, title: str, more: str = ""
 ) -> Picture | None:
-    """One line a group of trials (name -> ids), at most six; None where no epoch has the metric. `more` is a remark."""
+    """One line a group of trials (name -> ids), at most six; None where not two epochs have the metric.
+
+    `more` is a remark.
+    """
     found = {name: curve for name, ids in list(groups.items())[:MOST] if (curve := _curve(epochs, set(ids), metric))}
-    if not found:
-        return None
+    if len({epoch for curve in found.values() for epoch in curve}) < 2:
+        return None  # a single epoch is no curve
 
     by = scale([v for curve in found.values() for values in curve.values() for v in values], metric)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -12,13 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from studies.analysis.results import Contrast, Errors, Interaction, Reading
+from studies.analysis.results import Errors, Reading
 from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas
-from studies.statistics import Estimate
+from studies.report.lines import MOST, Line, contrast_lines
 
-MOST = 28
 SIGNS: dict[str, dict[str, Any]] = {
     "clear": {"marker": "o", "color": canvas.BLUE, "mfc": canvas.BLUE, "label": "clear"},
     "tie": {"marker": "s", "color": canvas.GREEN, "mfc": canvas.GREEN, "label": "tie (within the margin)"},
@@ -28,15 +26,6 @@ SIGNS: dict[str, dict[str, Any]] = {
     "gap": {"marker": "v", "color": canvas.ORANGE, "mfc": "white", "label": "gap to validation"},
     "validation": {"marker": "o", "color": canvas.BLUE, "mfc": canvas.BLUE, "label": "on validation"},
 }
-
-
-@dataclass(frozen=True)
-class Line:
-    """One difference: its name, what its sign means (a key of SIGNS), and the estimate."""
-
-    name: str
-    kind: str
-    told: Estimate
 
 
 def forest(reading: Reading, metric: str, better: str) -> Picture | None:
@@ -87,50 +76,9 @@ def split(every: Sequence[Errors], metric: str) -> Picture | None:
     )
 
 
-def contrast_lines(reading: Reading) -> list[Line]:
-    """Contrasts (each with its raw twin below), then interactions."""
-    raw = {_key(one): one for one in reading.raw}
-    lines: list[Line] = []
-    for one in foremost(reading.contrasts, MOST):
-        lines.append(Line(name(one), kind(one.p, one.tie), one.difference))
-        if twin := raw.get(_key(one)):
-            lines.append(Line(name(one), "raw", twin.difference))
-    return lines + [Line(_interaction(one), kind(one.p, None), one.difference) for one in reading.interactions]
-
-
-def foremost(every: Sequence[Contrast], most: int) -> Sequence[Contrast]:
-    """All in their order; where they are too many, what is clear or tied comes first."""
-    rank = ("clear", "tie", "open")
-    return every if len(every) <= most else sorted(every, key=lambda one: rank.index(kind(one.p, one.tie)))
-
-
-def kind(p: float | None, tie: float | None) -> str:
-    """`clear`, `tie` or `open`, by the corrected p-values."""
-    if p is not None and p < words.ALPHA:
-        return "clear"
-    return "tie" if tie is not None and tie < words.ALPHA else "open"
-
-
-def name(one: Contrast) -> str:
-    """`depth: 4 − 1`."""
-    return f"{one.factor}: {words.level(one.high)} − {words.level(one.low)}"
-
-
 def height(lines: Sequence[Line]) -> float:
     """Room for every line."""
     return 1.25 + 0.31 * len(lines) + 0.12 * len(list(groupby(lines, key=lambda line: line.name)))
-
-
-def _key(one: Contrast) -> tuple[str, str, str]:
-    return one.factor, words.level(one.low), words.level(one.high)
-
-
-def _interaction(one: Interaction) -> str:
-    (first, low, high), (second, less, more) = one.first, one.second
-    return (
-        f"{first} {words.level(high)} − {words.level(low)}, more at {second} {words.level(more)} than "
-        f"{words.level(less)}"
-    )
 
 
 def _draw(axes: Axes, lines: Sequence[Line], metric: str, margin: float | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import Any
 
@@ -74,9 +75,15 @@ def _bars(axes: Axes, lines: Sequence[tuple[str, float, str]], title: str) -> No
     axes.tick_params(axis="y", length=0)
 
 
-def tuning(rows: Sequence[Row], names: Sequence[str], cells: Sequence[CellResult], metric: str) -> Picture | None:
-    """The mean of every cell at every nuisance setting, with a frame around the one that it is compared at."""
-    settings = list({_setting(row, names): row for row in rows})
+def tuning(
+    rows: Sequence[Row], tune: Mapping[str, Sequence[Any]], cells: Sequence[CellResult], metric: str
+) -> Picture | None:
+    """The mean of every cell at every nuisance setting, with a frame around the one that it is compared at.
+
+    Settings stand as the design lists them, cells in the order of the rows.
+    """
+    names, tried = list(tune), {_setting(row, tune) for row in rows}
+    settings = [one for one in product(*(map(words.level, options) for options in tune.values())) if one in tried]
     there = list(dict.fromkeys(row["cell"] for row in rows))[:30]
     if not there or not (1 <= len(settings) <= 12):
         return None
@@ -114,7 +121,7 @@ def _framed(axes: Axes, x: int, y: int) -> None:
     axes.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=canvas.RED, lw=2.2, zorder=5))
 
 
-def _setting(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+def _setting(row: Row, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(words.level(row["assignment"].get(name)) for name in names)
 
 
