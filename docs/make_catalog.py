@@ -82,7 +82,7 @@ def _section(one: Entry, study: Study, told: Facts | None) -> Iterator[str]:
         prose, _, code = text.partition("\n")
         yield f"**{label}.** {prose[0].upper()}{prose[1:]}\n".replace("  ", " ")
         if code:
-            yield f"```python\n{_unindented(code)}\n```\n"
+            yield f"```text\n{_unindented(code)}\n```\n"
     yield f"**Plan.** {_plan(study, told)} [The file](../studies/catalog/{one.name}.yaml)."
 
 

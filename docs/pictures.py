@@ -58,8 +58,8 @@ PICTURES = (
     Picture("phone", "/design?study=depth-width-filter", 390, 844, 2.0, charts=2),
 )
 REPORTS = (
-    Picture("report", "", 1000, 1300, 1.4),
-    Picture("report-effects", "#effects", 1000, 900, 1.4),
+    Picture("report", "", 1000, 1000, 1.2),
+    Picture("report-effects", "#effects", 1000, 760, 1.2),
 )
 """Of the offline report, at its head and at a heading."""
 

@@ -315,6 +315,7 @@ def test_a_run_from_its_file_to_its_trials(home: Path, tiny: Callable[..., Study
     assert out.splitlines()[-2].startswith("next: archstudy show tiny")
     told = json.loads(called(capsys, "show", "tiny", "--json")[1])
     assert [trial["state"] for trial in told["trials"]] == ["complete"] * 2
+    assert "one seed says nothing of the noise" in told["verdict"][0]
     assert "val_accuracy" in called(capsys, "show", "tiny", "--trial", "0")[1]
     layers = json.loads(called(capsys, "describe", "tiny", "--trial", "1", "--json")[1])
     assert layers["params"] == told["trials"][1]["params"]

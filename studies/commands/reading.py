@@ -11,6 +11,7 @@ from searchspace.language.problems import SpecError, dotted
 from studies import planning, screens, store
 from studies.candidate import Study
 from studies.cli import DONE
+from studies.design import screens as design_screens
 from studies.errors import NotFound
 from studies.load import load, stored
 from studies.noise import UNKNOWN, Known, known
@@ -81,7 +82,8 @@ def show(arguments: argparse.Namespace) -> int:
         _print(arguments, trial | {"epochs": epochs}, screens.trial(study, row, trial, epochs))
         return DONE
     trials = query.trials(engine, row["id"])
-    _print(arguments, row | {"trials": trials}, screens.study(study, row, trials))
+    said = {"verdict": design_screens.sentences(study, trials)} if study.spec.design else {}
+    _print(arguments, row | said | {"trials": trials}, screens.study(study, row, trials))
     return DONE
 
 

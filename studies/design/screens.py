@@ -169,6 +169,12 @@ def results(study: Study, trials: Sequence[Row]) -> list[str]:
     ]
 
 
+def sentences(study: Study, trials: Sequence[Row]) -> list[str]:
+    """The verdict alone."""
+    reading = read(study.spec, [dict(trial) for trial in trials], study.facts.train)
+    return verdict(study.spec, reading, study.facts.validation)
+
+
 def _grid(results: Sequence[CellResult], factors: Sequence[str], metric: str) -> list[str]:
     """First factor down, second across."""
     down, across = (list({repr(one.levels[name]): one.levels[name] for one in results}.values()) for name in factors)

@@ -223,7 +223,7 @@ def _needed(case: Case, one: Contrast, tests: int) -> str:
     staged = one.difference.freedom if one.difference.freedom < many - 1 else None
     needed = _seeds(wanted, one.difference.deviation or 0.0, tests, staged)
     which = (
-        f"the {case.scale.amount(wanted)} that matter{'' if case.scale.share else 's'}"
+        f"the {case.scale.amount(wanted)} that matter{'' if case.scale.plural(wanted) else 's'}"
         if matters
         else case.scale.amount(wanted)
     )

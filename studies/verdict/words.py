@@ -41,6 +41,10 @@ class Scale:
         """`0.5 points`, `1 point`, `0.02`: two digits and no interval."""
         return self.unit(self.bare(value))
 
+    def plural(self, value: float) -> bool:
+        """Whether an amount is of several: points, but for one of them."""
+        return self.share and self.bare(value) != "1"
+
     def bare(self, value: float) -> str:
         """The amount without its unit."""
         return plain(abs(value) * self.factor)
