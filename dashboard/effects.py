@@ -63,7 +63,7 @@ def forest(reading: Reading, metric: str, direction: str) -> Chart | None:
     x = _across(lines, reading.margin, metric, direction)
     kinds = [name for name in SIGNS.values() if any(one["kind"] == name[0] for one in lines)]
     names = [one[0] for one in kinds]
-    legend = alt.Legend(orient="top", title=None, columns=2, labelLimit=260)
+    legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=260)
     color = alt.Color("kind:N", scale=alt.Scale(domain=names, range=[one[1] for one in kinds]), legend=legend)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=names, range=[one[2] for one in kinds]), legend=legend)
     tooltip = [alt.Tooltip("name:N"), alt.Tooltip("text:N", title="difference"), alt.Tooltip("kind:N", title="reads")]
@@ -86,7 +86,7 @@ def _down(lines: Sequence[dict[str, Any]]) -> alt.Y:
     axis = alt.Axis(
         labelExpr=f"{{{', '.join(f'{at}: {_quoted(name)}' for at, name in names.items())}}}[datum.value]",
         title=None,
-        labelLimit=210,
+        labelLimit=170,
         ticks=False,
         domain=False,
         grid=False,
@@ -107,12 +107,11 @@ def _across(lines: Sequence[dict[str, Any]], margin: float | None, metric: str, 
     low, high = max(min([*ends, -edge]), -far), min(max([*ends, edge]), far)
     pad = 0.05 * (high - low) or 0.01
     side = "right" if direction == "maximize" else "left"
-    unit = f", {words.unit(metric).strip()}" if words.unit(metric) else ""
+    unit = f"{words.unit(metric).strip()}, " if words.unit(metric) else ""
+    title = [f"difference in {metric}", f"{unit}{side} is better"]  # two lines, for a phone
     scale = alt.Scale(domain=[low - pad, high + pad], nice=False, zero=False, clamp=True)
     axis = alt.Axis(labelExpr="datum.value == 0 ? '0' : format(datum.value, '+~g')", tickCount=5)
-    return lambda field: alt.X(
-        f"{field}:Q", title=f"difference in {metric}{unit} ({side} is better)", scale=scale, axis=axis
-    )
+    return lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
 
 
 def _band(margin: float | None, metric: str) -> list[Chart]:
