@@ -22,8 +22,8 @@ SIGNS = {
 """What a line means: its name, color and shape."""
 STEP = 26
 """Pixels from line to line."""
-AROUND = 120
-"""Pixels that legend and axis take."""
+AROUND, LEGEND = 100, 24
+"""Pixels that the axis takes, and each line of the legend."""
 MOST = 40
 """So many lines are drawn."""
 
@@ -59,10 +59,11 @@ def forest(reading: Reading, metric: str, direction: str) -> Chart | None:
     if not lines:
         return None
     data = alt.Chart(alt.Data(values=lines))  # type: ignore[no-untyped-call]
-    y, height = _down(lines), AROUND + STEP * len(lines)
+    y = _down(lines)
     x = _across(lines, reading.margin, metric, direction)
     kinds = [name for name in SIGNS.values() if any(one["kind"] == name[0] for one in lines)]
     names = [one[0] for one in kinds]
+    height = AROUND + LEGEND * len(kinds) + STEP * len(lines)
     legend = alt.Legend(orient="top", title=None, columns=1, labelLimit=260)
     color = alt.Color("kind:N", scale=alt.Scale(domain=names, range=[one[1] for one in kinds]), legend=legend)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=names, range=[one[2] for one in kinds]), legend=legend)
@@ -86,7 +87,8 @@ def _down(lines: Sequence[dict[str, Any]]) -> alt.Y:
     axis = alt.Axis(
         labelExpr=f"{{{', '.join(f'{at}: {_quoted(name)}' for at, name in names.items())}}}[datum.value]",
         title=None,
-        labelLimit=170,
+        labelLimit=185,
+        labelOverlap=False,
         ticks=False,
         domain=False,
         grid=False,

@@ -124,6 +124,16 @@ def test_most_functions_are_very_short() -> None:
     )
 
 
+STOPWATCHES = {"perf_counter", "perf_counter_ns", "process_time", "process_time_ns", "timeit", "children_user"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda path: path.name)
+def test_no_test_holds_a_stopwatch(path: Path) -> None:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    names = {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in nodes}
+    assert not names & STOPWATCHES, "a busy machine fails it: time it in benchmarks/, here count its `effort.calls`"
+
+
 def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 

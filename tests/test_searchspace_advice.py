@@ -1,10 +1,10 @@
 """Advice: for each kind a network that gets exactly it and one that just does not; what the classics are told."""
 
-import time
 from typing import Any
 
 import pytest
 from blueprints import Dice
+from effort import calls
 
 from searchspace.advice import KINDS, Advice, advice, kind_of_advice
 from searchspace.blueprint import Blueprint
@@ -379,10 +379,6 @@ def test_the_paper_resnet_skips_in_three_stages() -> None:
 
 
 def test_advice_takes_no_longer_than_a_proposal() -> None:
-    """About 2 ms for ResNet-50; ten times that is allowed on a busy machine."""
-    net, best = resnet(), 1.0
-    for _ in range(5):
-        start = time.perf_counter()
-        advice(net)
-        best = min(best, time.perf_counter() - start)
-    assert best < 0.02
+    """18,000 calls for ResNet-50, about 2 ms."""
+    net = resnet()
+    assert calls(lambda: advice(net)) < 30_000

@@ -1,7 +1,6 @@
 """Interactions, trends, best sets, ties, flips, and the whole reading: against scipy and by hand."""
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import log2
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from effort import calls
 from scipy import stats
 
 from studies.analysis.best import best_cells
@@ -248,16 +248,12 @@ def test_adaptive_replicates_are_read_with_their_first_stage() -> None:
 def test_a_hundred_cells_of_ten_seeds_are_read_in_a_moment() -> None:
     some = grid({"depth": list(range(1, 11)), "kind": list(range(10))}, lambda depth, kind: depth / 10, 10)
     made = rows(some)
-    read(spec(), made[:20])
-    start = time.perf_counter()
-    found = read(spec(), made)
-    assert len(found.contrasts) == 90
-    assert time.perf_counter() - start < 1.5, "about 0.2 s on an idle core"
+    assert len(read(spec(), made).contrasts) == 90
+    assert calls(lambda: read(spec(), made)) < 150_000
 
 
 def test_ten_thousand_trials_of_a_factor_of_thirty_levels_are_read_in_seconds() -> None:
     some = grid({"depth": list(range(1, 31)), "kind": list(range(9))}, lambda depth, kind: depth / 10, 37)
     made = rows(some)
-    start = time.process_time()
     assert len(read(spec(), made).contrasts) == 435 + 36
-    assert time.process_time() - start < 1.2, "about 0.4 s on an idle core"
+    assert calls(lambda: read(spec(), made)) < 1_500_000

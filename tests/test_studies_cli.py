@@ -50,12 +50,6 @@ def archstudy(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[s
     return ended
 
 
-def worked() -> float:
-    """Seconds of processor time that ended children have had: unlike the clock's, they do not grow with the load."""
-    told = os.times()
-    return told.children_user + told.children_system
-
-
 def with_store(place: str) -> dict[str, str]:
     return {**os.environ, "ARCHSTUDY_STORE": place}
 
@@ -77,12 +71,9 @@ def test_a_sound_study(home: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (DONE, "search-digits: a sound search\n", "")
 
 
-def test_a_broken_study_is_told_in_under_a_second(home: Path) -> None:
+def test_a_broken_study_is_told_with_its_line(home: Path) -> None:
     (home / "s.yaml").write_text(BROKEN)
-    archstudy("--version")  # so that nothing waits for the disk
-    start = worked()
     ended = archstudy("validate", "s.yaml")
-    assert worked() - start < 1
     assert ended.returncode == INVALID
     assert ended.stdout == ""
     line = BROKEN[: BROKEN.index("samplr")].count("\n") + 1
@@ -129,10 +120,8 @@ def test_a_traceback_only_with_debug(home: Path) -> None:
     assert ended.stderr.endswith("run a study first or set ARCHSTUDY_STORE\n")
 
 
-def test_help_is_quick(home: Path) -> None:
-    start = worked()
+def test_help(home: Path) -> None:
     ended = archstudy("--help")
-    assert worked() - start < 0.3
     assert ended.returncode == DONE
     assert all(name in ended.stdout for name in COMMANDS)
 
@@ -156,6 +145,13 @@ def test_reading_commands_import_nothing_heavy(stored: Path) -> None:
         code += f"assert not {{*sys.modules}} & {{*{HEAVY!r}}}, {arguments!r}\n"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_help_imports_next_to_nothing() -> None:
+    code = "import sys; from studies.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert not {'pydantic', 'yaml', 'numpy', 'scipy', 'rich', 'sqlalchemy'} & {*sys.modules}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 # --- the store --------------------------------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 """Broken studies: every mistake of a file as `file:line:column: where: what, cure`, at once and quickly."""
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from effort import calls
 
 from searchspace.language.problems import SpecError
 from studies.errors import NotFound
@@ -66,10 +66,8 @@ def broken(tmp_path: Path, text: str | bytes) -> list[str]:
     """The lines that a file gives, without the folder."""
     file = tmp_path / "s.yaml"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    start = time.process_time()
     with pytest.raises(SpecError, match=r"s\.yaml:\d+:\d+: ") as caught:
         load(file)
-    assert time.process_time() - start < 1
     return [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
 
 
@@ -647,9 +645,7 @@ def test_some_cells_out_of_reach_are_no_mistake(tmp_path: Path) -> None:
 
 
 def test_a_wide_range_to_match_stays_quick(tmp_path: Path) -> None:
-    start = time.process_time()
-    assert sound(tmp_path, but(("[4, 64]", "[4, 2000]")))
-    assert time.process_time() - start < 3
+    assert calls(lambda: sound(tmp_path, but(("[4, 64]", "[4, 2000]")))) < 70_000
 
 
 def test_there_must_be_a_file(tmp_path: Path) -> None:
