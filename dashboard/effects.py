@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from dashboard.charts import BLUE, GRAY, GREEN, RED
+from dashboard.charts import BLUE, GRAY, GREEN, ORANGE, RED
 from studies.analysis.results import Reading
 from studies.report import words
 from studies.report.lines import Line, contrast_lines
@@ -17,6 +17,7 @@ SIGNS = {
     "clear": ("clear", BLUE, "circle"),
     "tie": ("tie, within the margin", GREEN, "square"),
     "open": ("cannot tell", GRAY, "diamond"),
+    "withheld": ("not claimed, for failures", ORANGE, "cross"),
     "raw": ("as it stands, nothing held", RED, "triangle-up"),
 }
 """What a line means: its name, color and shape."""

@@ -16,10 +16,13 @@ from typing import NamedTuple
 from searchspace.core import (
     Auxiliary,
     Dropout,
+    Flatten,
+    GlobalPool,
     Network,
     Node,
     Norm,
     Parallel,
+    Pool,
     Primitive,
     Prototypes,
     Select,
@@ -270,9 +273,21 @@ class _Backward:
         layer = self.traced[place]
         self.gradients += layer.params * self.value_bytes
         made = Tensor(self.map_bytes * prod(layer.in_shape) * (place > self.first), True)
-        self._seen((*held, slope, made))
+        self._seen((*held, slope, made, Tensor(self._copied(place), False)))
         self._let_go(place)
         return made
+
+    def _copied(self, place: int) -> int:
+        """What a max pool over an image copies where a mean or a flatten hands it a gradient with channels first.
+
+        Maps have them last, so torch turns the places of the maxima and the gradient that it makes.
+        """
+        layer, after = self.traced[place], self.traced[place + 1 :]
+        node = next((row.node for row in after if not isinstance(row.node, Dropout)), None)
+        turned = node in (GlobalPool("average"), Flatten()) and len(layer.in_shape) == 3 and place > self.first
+        if not (turned and isinstance(layer.node, Pool) and layer.indices):
+            return 0
+        return self.map_bytes * (INDEX_BYTES * layer.indices // self.value_bytes + prod(layer.in_shape))
 
     def _seen(self, alive: tuple[Tensor, ...]) -> None:
         sizes = {id(tensor): tensor.values for tensor in alive}

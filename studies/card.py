@@ -249,7 +249,8 @@ def _sliding(evidence: Evidence) -> list[str]:
     exact = "Each equals cropping that window and classifying it."
     near = (
         "The network pads its maps, so inside of a larger input a window sees what lies around it, where the crop sees "
-        "zeros: predictions are close to those of crops, not equal. At the trained size they are equal."
+        "zeros: predictions differ from those of crops, in small windows often in their label. At the trained size "
+        "they are equal."
     )
     how = exact if evidence.sliding.exact else near
     return [

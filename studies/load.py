@@ -21,7 +21,7 @@ from studies.design.cells import every_cell
 from studies.errors import NotFound
 from studies.spec import TEMPLATES, StudySpec, one_question
 from studies.tablechecks import unanswered
-from studies.tabular import table_of
+from studies.tabular import NO_NETWORK, table_of
 from studies.templates import probe_assignments, random_assignments
 from worker.datasource import DataFacts, describe, digest
 
@@ -37,6 +37,9 @@ STAND_INS: dict[str, Any] = {
     "design": {"factors": [""]},
 }
 """What stands in for a section that is wrong or missing, so that the others can be checked."""
+
+UNTRAINED: dict[str, Any] = {"blueprint": NO_NETWORK, "recipe": {"epochs": 1}}
+"""What stands for the sections that only training has a use for."""
 
 
 def load(path: Path) -> Study:
@@ -72,7 +75,7 @@ def stored(row: Mapping[str, Any]) -> Study:
 def _study(document: yamlio.Document, folder: Path) -> Study:
     if not isinstance(document.data, dict):
         raise SpecError([Problem((), "a study is a mapping; start with apiVersion: archstudy/v1")])
-    data, unread = _unpacked(_absolute(document.data, folder), folder)
+    data, unread = _unpacked(_untrained(_absolute(document.data, folder)), folder)
     spec, broken, found = _readable(data)
     found += unread
     space, more = survey(spec.declared, {section: getattr(spec, section) for section in TEMPLATES})
@@ -146,6 +149,11 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(table, dict) and isinstance(table.get("table"), str):
         data = {**data, "evaluate": {**table, "table": str((folder / table["table"]).resolve())}}
     return _with_filters(data, folder)
+
+
+def _untrained(data: dict[str, Any]) -> dict[str, Any]:
+    """The tree of a study whose results come from a table with the network and the recipe that it need not have."""
+    return {**UNTRAINED, **data} if "evaluate" in data else data
 
 
 def _with_filters(data: dict[str, Any], folder: Path) -> dict[str, Any]:

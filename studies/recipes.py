@@ -40,3 +40,5 @@ def _enough(recipe: Recipe, facts: DataFacts) -> None:
     wanted = recipe.examples
     if isinstance(wanted, int) and facts.images and wanted > facts.train:
         raise ValueError(f"examples: {wanted:,} are wanted and the training part has {facts.train:,}; lower it")
+    if isinstance(wanted, float) and facts.images and round(wanted * facts.train) < 2:
+        raise ValueError(f"examples: {wanted:g} of {facts.train:,} are fewer than two; raise it")

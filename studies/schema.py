@@ -47,7 +47,8 @@ def study_schema() -> Schema:
     domains = {"anyOf": [{"$ref": "#/$defs/Variable"}, _SCALAR]}
     schema["properties"]["variables"] |= {"type": "object", "additionalProperties": domains}
     draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, **schema, "oneOf": _ONE_QUESTION, "$defs": definitions}
+    schema["required"].remove("blueprint")
+    return {"$schema": draft, **schema, "oneOf": _ONE_QUESTION, "anyOf": _A_NETWORK, "$defs": definitions}
 
 
 def _like(recipe: Schema) -> Schema:
@@ -58,6 +59,7 @@ def _like(recipe: Schema) -> Schema:
 
 
 _ONE_QUESTION = [{"required": [name], "properties": {name: {"type": "object"}}} for name in ("design", "search")]
+_A_NETWORK = [{"required": [name]} for name in ("blueprint", "evaluate")]
 _NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 _VARIABLE = {
     "description": "a domain: {choice: [...]}, {int: [low, high], step, log} or {float: [low, high], log}",

@@ -11,8 +11,8 @@ from searchspace.language.units import human
 from studies.candidate import Study
 from studies.design import screens as design
 from studies.findings import findings
-from studies.text import assignment, count, interval, metric, table
-from studies.verdict import as_text
+from studies.text import assignment, count, filled, interval, metric, table
+from studies.verdict.words import as_text, counted
 from worker.metrics import direction, is_share
 
 Row = Mapping[str, Any]
@@ -24,7 +24,7 @@ def plan(study: Study, facts: Row) -> list[str]:
     shape = "x".join(map(str, data["input"]))
     lines = [f"{facts['name']}: {facts['about']}".rstrip(": "), ""]
     images = f"{data['images']:,}" if data["images"] else "an unknown number of"
-    lines.append(f"data: {data['source']}, {images} examples of {shape}, {data['outputs']} outputs")
+    lines.append(f"data: {data['source']}, {images} examples of {shape}, {counted(data['outputs'], 'output')}")
     lines += [f"note: {note}" for note in data["notes"]]
     lines += design.plan(study, facts) if facts["kind"] == "design" else _search_plan(facts)
     return lines + advice(facts["advice"])
@@ -38,7 +38,8 @@ def advice(rows: Sequence[Row], width: int = 110) -> list[str]:
     for row in rows:
         which = ""
         if row.get("of", 1) > 1:
-            which = f" (with {assignment(row['assignment'])}; {row['networks']} of {row['of']} networks)"
+            where = f"with {assignment(row['assignment'])}; " if row["assignment"] else ""
+            which = f" ({where}{row['networks']} of {row['of']} networks)"
         text = f"{row['kind']}: {row['message']}{which}; {row['cure']}. {row['reason']} [{row['source']}]"
         told += wrap(text, width, initial_indent="* ", subsequent_indent="  ", break_on_hyphens=False)
     return told
@@ -111,7 +112,8 @@ def _trial_table(row: Row, trials: Sequence[Row]) -> list[str]:
         + [count(trial["macs"]), count(trial["params"]), f"{trial['train_seconds']:.1f} s", _named(trial)]
         for trial in ran
     ]
-    lines = table(["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"], rows) if rows else []
+    headers = ["trial", "phase", "state", row["metric"], "macs", "params", "time", "what"]
+    lines = table(*filled(headers, rows)) if rows else []
     skipped = len(trials) - len(ran) - len(repeats)
     lines += [f"and {skipped} that were counted and not trained"] if skipped else []
     return lines + ([f"and {len(repeats)} that took the result of a trial of the same network"] if repeats else [])
@@ -132,7 +134,7 @@ def winner(row: Row) -> list[str]:
     metric, fresh = told["metric"], told["fresh"]
     costs = ", ".join(f"{human(value)} {name}" for name, value in told["costs"].items())
     lines = [
-        f"winner: trial {told['trial']}: {assignment(told['assignment'])}",
+        f"winner: trial {told['trial']}: {assignment(told['assignment'])}".removesuffix(": "),
         f"  on fresh seeds: {interval(fresh['mean'], fresh['half_width'], metric, fresh['n'])} {metric} "
         f"(95 %, n = {fresh['n']}{_selected(told)})",
         f"  in the search:  {as_text(told['search_value'], metric)}, so the search was {_optimism(told)}",

@@ -14,6 +14,9 @@ from studies.spec import StudySpec
 from worker import table
 from worker.table import Table
 
+NO_NETWORK: dict[str, Any] = {"stages": []}
+"""The blueprint of a study that leaves the network to its table."""
+
 
 def table_of(spec: StudySpec, space: SearchSpace) -> Table:
     """The study's table; a ValueError says what is wrong with it."""
@@ -27,11 +30,11 @@ def variables(space: SearchSpace) -> tuple[str, ...]:
 
 
 def columns(spec: StudySpec, space: SearchSpace) -> tuple[str, ...]:
-    """The variables that the table has a column for; none where there is no table, or it cannot be read."""
+    """The variables that the table has a column for; none where there is no table, all where it cannot be read."""
     try:
         return table_of(spec, space).matched if spec.evaluate else ()
     except ValueError:
-        return ()
+        return variables(space)
 
 
 def values(space: SearchSpace, assignment: Mapping[str, Any]) -> Assignment:
@@ -61,9 +64,11 @@ def request(spec: StudySpec, space: SearchSpace, row: Mapping[str, Any]) -> dict
 
 
 def costed(spec: StudySpec, space: SearchSpace, assignment: Assignment, counted: Cost) -> Cost:
-    """The costs with those that the table names in the place of those that are counted."""
+    """The costs with those that the table names in the place of those that are counted; 0 where there is no network."""
     if spec.evaluate is None:
         return counted
+    if spec.blueprint == NO_NETWORK:
+        counted = Cost(params=0, macs=0, activations=0, field=0, depth=0)
     found = table_of(spec, space)
     key = found.key(values(space, assignment))
     return replace(counted, **found.costs.get(key, {})) if key is not None else counted

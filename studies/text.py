@@ -8,7 +8,7 @@ from typing import Any
 from searchspace.language.problems import shown
 from searchspace.language.space import label
 from searchspace.language.units import human
-from studies.verdict import as_text
+from studies.verdict.words import around, as_text
 from worker.metrics import is_share
 
 
@@ -40,8 +40,7 @@ def interval(mean: float, half_width: float | None, metric: str, n: int | None =
         return f"{as_text(mean, metric)} (n = 1)"
     if half_width == 0:
         return f"{as_text(mean, metric)} (all {f'{n} ' if n else ''}seeds agree)"
-    scaled = f"{half_width * 100:.2f}" if is_share(metric) else f"{half_width:.2g}"
-    return f"{as_text(mean, metric)} +- {scaled}"
+    return " +- ".join(around(mean, half_width, metric))
 
 
 def assignment(values: Mapping[str, Any]) -> str:
@@ -51,7 +50,9 @@ def assignment(values: Mapping[str, Any]) -> str:
 
 def setting(value: Any) -> str:
     """A variable's value: a section by its word or kind."""
-    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value).strip("'")
+    if isinstance(value, str):
+        return value
+    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value)
 
 
 def metric(value: Any, name: str) -> str:
@@ -60,8 +61,8 @@ def metric(value: Any, name: str) -> str:
 
 
 def count(value: Any) -> str | None:
-    """A number with three digits and a suffix, or nothing."""
-    return None if value is None else human(value)
+    """A number with three digits and a suffix; nothing where there is none, or no network to count."""
+    return human(value) if value else None
 
 
 def points(size: float, name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("altair", reason="altair is not installed")
 from dashboard import effects
-from studies.analysis.results import Contrast, Reading
+from studies.analysis.results import Contrast, FailureTable, Reading
 from studies.statistics import Estimate
 
 
@@ -34,11 +34,20 @@ def test_each_line_has_its_meaning_and_its_numbers_in_points() -> None:
     assert "depth: 2 − 1 +2.00 [+1.00, +3.00], clear" in effects.told(READING, "val_accuracy")
 
 
+def test_what_failures_keep_from_being_told_is_neither_clear_nor_a_tie() -> None:
+    """As the verdict has it."""
+    lost = FailureTable("depth", {1: (0, 5), 2: (3, 5), 4: (1, 5)}, 0.2, {"diverged": 4}, survives=False)
+    rows = effects.rows(replace(READING, failures=(lost,)), "val_accuracy")
+    withheld, _, tie, open_ = (one["kind"] for one in rows)
+    assert withheld == tie == effects.SIGNS["withheld"][0]
+    assert open_ == effects.SIGNS["open"][0]
+
+
 def test_colors_and_shapes_differ_and_the_legend_has_what_is_there() -> None:
-    assert len({one[1] for one in effects.SIGNS.values()}) == len({one[2] for one in effects.SIGNS.values()}) == 4
+    assert len({one[1] for one in effects.SIGNS.values()}) == len({one[2] for one in effects.SIGNS.values()}) == 5
     drawn = effects.forest(READING, "val_accuracy", "maximize").to_dict()
     scale = drawn["layer"][-1]["encoding"]["shape"]["scale"]
-    assert scale["domain"] == [one[0] for one in effects.SIGNS.values()]
+    assert scale["domain"] == [one[0] for name, one in effects.SIGNS.items() if name != "withheld"]
     clear = replace(READING, contrasts=READING.contrasts[:1], raw=())
     one = effects.forest(clear, "val_accuracy", "maximize").to_dict()["layer"][-1]["encoding"]
     assert one["shape"]["scale"]["domain"] == ["clear"]

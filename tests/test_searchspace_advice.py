@@ -129,6 +129,7 @@ def test_small_batches_are_weighed_where_they_are_known() -> None:
     assert kinds(normed, batch=2, silence=("tiny_batch_norm",)) == []
     assert kinds(network([*QUIET[:2], conv(64, norm="layer")]), batch=2) == []
     assert "from as little as 32 values, in stages.2.norm1" in only("tiny_batch_norm", normed, batch=2).message
+    assert "with batches of 1 does not train: such a trial fails" in only("tiny_batch_norm", normed, batch=1).message
 
 
 def test_every_kind_is_tried_and_says_when_it_is_given() -> None:

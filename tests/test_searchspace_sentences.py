@@ -126,6 +126,8 @@ def stages(**fields: Any) -> dict[str, Any]:
 def test_the_branch_that_looked_deeper_tells() -> None:
     assert told(stages(kernel=[3, "x"]), Blueprint) == ["h.stages.0.kernel.1: got 'x'; write a whole number"]
     assert told(stages(kernel="x"), Blueprint) == ["h.stages.0.kernel: got 'x'; write a whole number"]
+    assert told(stages(padding=-1), Blueprint) == ["h.stages.0.padding: got -1; write at least 0"]
+    assert told(stages(padding=[[-1, 0], 0]), Blueprint) == ["h.stages.0.padding.0.0: got -1; write at least 0"]
 
 
 def test_what_is_unknown_is_no_mistake() -> None:

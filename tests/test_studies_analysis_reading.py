@@ -257,3 +257,11 @@ def test_ten_thousand_trials_of_a_factor_of_thirty_levels_are_read_in_seconds() 
     made = rows(some)
     assert len(read(spec(), made).contrasts) == 435 + 36
     assert calls(lambda: read(spec(), made)) < 1_500_000
+
+
+def test_failed_tuning_trials_are_told_by_cell_and_setting() -> None:
+    levels = {"depth": [1, 2], "kind": ["a", "b"]}
+    tuning = rows(grid(levels, lambda depth, kind: 0.5, 2, noise=0.001), "tune", lr=0.1)
+    tuning[0] |= {"state": "failed", "value": None, "failure_kind": "diverged"}
+    (lost,) = read(spec(tune={"lr": [0.01, 0.1]}), tuning).untuned
+    assert (lost.cell, lost.setting, lost.kinds) == (tuning[0]["cell"], {"lr": 0.1}, {"diverged": 1})

@@ -319,6 +319,19 @@ def test_a_run_from_its_file_to_its_trials(home: Path, tiny: Callable[..., Study
     assert (again[0], "nothing was done" in again[2]) == (DONE, True)
 
 
+def test_a_pilot_that_ends_as_asked_has_not_failed(home: Path, capsys: Any) -> None:
+    Path("t.csv").write_text(
+        "depth,seed,val_accuracy\n" + "".join(f"{d},{s},0.{d}{s}\n" for d in (1, 2) for s in range(5))
+    )
+    design = "variables: {depth: {choice: [1, 2]}}\ndesign: {factors: [depth], replicates: 5}\n"
+    head = "apiVersion: archstudy/v1\nkind: Study\nname: told\ndata: {source: digits}\nevaluate: {table: t.csv}\n"
+    Path("s.yaml").write_text(head + design)
+    code, out, _ = called(capsys, "run", "s.yaml", "--inline", "--quiet", "--pilot")
+    assert (code, "So far (" in out) == (DONE, True)
+    assert "at the end" in out
+    assert called(capsys, "run", "s.yaml", "--inline", "--quiet")[0] == DONE
+
+
 def test_a_study_is_shown_without_its_data(stored: Path, capsys: Any) -> None:
     engine: Engine = store.connect(store.url())
     gone = '"source": "arrays:/gone.npz"'

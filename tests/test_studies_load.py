@@ -402,6 +402,18 @@ DESIGNS: dict[str, tuple[str | bytes, list[str]]] = {
         but(("replicates: 2", "replicates: {until: {half_width: 1%}, at_least: 8, at_most: 4}")),
         [".*design.replicates.at_most: got 4, which is below at_least .8.; raise it"],
     ),
+    "seeds by spread without an aim": (
+        but(("replicates: 2", "replicates: {at_least: 4}")),
+        ["s.yaml:15:15: design.replicates: 'until' is missing; add it"],
+    ),
+    "a margin of fifty points": (
+        but(("  replicates: 2", "  margin: 0.5\n  replicates: 2")),
+        ["s.yaml:15:11: design.margin: got 0.5, which is 50 points of val_accuracy; write 0.5% for half a point"],
+    ),
+    "an empty list of comparisons": (
+        but(("  replicates: 2", "  compare: {depth: []}\n  replicates: 2")),
+        ["s.yaml:15:20: design.compare.depth: it lists no pair; list one as .*, or remove it .*"],
+    ),
     "a match to nothing": (
         but(("100k", "0")),
         ["s.yaml:14:17: design.match.macs: a match needs a cost above 0, got 0; write one, such as 2M"],

@@ -81,7 +81,7 @@ def test_what_is_held_has_a_column_and_what_varies_is_warned_of(tiny: Callable[.
     assert "memory  off target" in told
     facts = plan(study)
     macs = [cell["macs"] for cell in facts["cells"]]
-    assert f"not held, so perhaps a part of any effect: macs {human(min(macs))} to {human(max(macs))}" in told
+    assert f"not held, so perhaps a part of any effect: MACs {human(min(macs))} to {human(max(macs))}" in told
 
 
 def test_a_miss_is_not_cured_by_a_tolerance_that_means_nothing(tiny: Callable[..., Study]) -> None:

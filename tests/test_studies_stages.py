@@ -137,7 +137,7 @@ def test_the_choice_of_a_setting() -> None:
 
 def test_unmatched_cells_stand_beside_the_matched(answered: Any, store: Engine, tmp_path: Path) -> None:
     def paid_for(depth: int, lr: float, width: int, noise: random.Random) -> float:
-        return 0.8 + 0.01 * width - 0.01 * (depth == 2) + noise.gauss(0, 1e-4)
+        return 0.7 + 0.01 * width - 0.01 * (depth == 2) + noise.gauss(0, 1e-4)
 
     study = answered(paid_for, {"raw": {"width": 20}, "replicates": 3}, **AT_ONE_RATE)
     conduct(study, store, tmp_path)

@@ -10,10 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from searchspace.language.problems import SpecError, shown
-from studies import exporting, inline
+from studies import exporting, inline, screens
 from studies.analysis.reading import read
 from studies.candidate import Study
 from studies.errors import Conflict, NotFound
@@ -21,7 +22,10 @@ from studies.fingerprint import fingerprint
 from studies.load import load
 from studies.planning import plan
 from studies.progress import silent
+from studies.report.content import of_store
+from studies.report.html import html
 from studies.run import Ended, run
+from studies.schema import study_schema
 from studies.store import Engine, query
 from worker import table
 from worker.job import EpochMetrics, Job
@@ -376,3 +380,46 @@ def test_two_sections_of_one_word_are_two_cells(study: Build, ran: Any, store: E
     assert [cell.name for cell in found.cells] == ["norm=batch", *sorted(f"norm={shown(n)}" for n in norms[:2])]
     assert [len(cell.values) for cell in found.cells] == [3, 3, 3]
     assert len(found.contrasts) == 3
+
+
+def test_neither_network_nor_recipe_is_needed(study: Build, ran: Any, store: Engine) -> None:
+    """What is not there has no costs to show, and nothing is said to have been trained."""
+    one = study(blueprint=None, recipe=None)
+    jsonschema.Draft202012Validator(study_schema()).validate(json.loads(one.text))
+    assert "macs" not in "\n".join(screens.plan(one, plan(one)))
+    row = ran(one).study
+    page = html(of_store(store, row, query.trials(store, row["id"])))
+    assert "Nothing was trained here: the results are those of a table." in page
+    assert "What the cells cost" not in page
+    assert "Every cell has 10 seeds." in page
+
+
+def test_a_table_that_cannot_be_read_says_so_alone(study: Build, tmp_path: Path) -> None:
+    save(tmp_path, [(2, 1, 0, 91.5, 0.5)])
+    with pytest.raises(SpecError) as told:
+        study()
+    assert str(told.value).count("\n") == 0
+
+
+def test_costs_of_the_table_stand_in_the_plan(study: Build, tmp_path: Path) -> None:
+    save(tmp_path, [(*row[:4], 100 * row[0]) for row in lines()], ("depth", "kernel", "seed", "val_accuracy", "macs"))
+    cells = plan(study())["cells"]
+    assert {cell["macs"] for cell in cells} == {200, 400}
+
+
+def test_text_with_a_comma_is_one_level(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    """`kind=a, b=c, b=d` could be two cells."""
+    cells = list(product(("a", '"a, b=c"'), ("d", '"c, b=d"')))
+    save(tmp_path, [(*cell, seed, 0.5) for cell in cells for seed in range(2)], ("kind", "b", "seed", "val_accuracy"))
+    variables = {"kind": {"choice": ["a", "a, b=c"]}, "b": {"choice": ["d", "c, b=d"]}}
+    one = study(variables=variables, design={"factors": ["kind", "b"], "replicates": 2})
+    ran(one)
+    assert len({row["cell"] for row in trials(store, "design")}) == 4
+    assert "kind='a, b=c', b=d" in {row["cell"] for row in trials(store, "design")}
+
+
+def test_the_forest_says_what_its_differences_are_of(study: Build, ran: Any, store: Engine) -> None:
+    row = ran(study(design={**DESIGN, "layout": "latin_hypercube", "runs": 6})).study
+    page = html(of_store(store, row, query.trials(store, row["id"])))
+    assert "The higher level minus the lower, by a line over each factor" in page
+    assert "the effect per doubling (95 %)." in page

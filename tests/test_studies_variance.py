@@ -1,12 +1,13 @@
 """Shares of variance: by hand, against sums of squares of statsmodels 0.15 (anova_lm, type II), and by simulation."""
 
 import random
+from itertools import product
 from math import sqrt
 
 import pytest
 
 from studies.analysis.results import CellResult
-from studies.analysis.variance import shares
+from studies.analysis.variance import beyond, shares
 
 
 def cell(levels: dict[str, object], values: dict[int, float]) -> CellResult:
@@ -62,6 +63,24 @@ def test_known_components_are_found_again() -> None:
             results.append(cell({"a": a, "b": b}, values))
     told = {one.source: one.deviation**2 for one in shares(results, ["a", "b"])}
     assert told == pytest.approx({"a": 4, "b": 1, "interactions": 0, "seed": 2.25, "rest": 1}, rel=0.12, abs=0.02)
+
+
+@pytest.mark.parametrize(("by_three", "seen"), [(0.0, False), (1.0, True)])
+def test_what_two_factors_do_not_add_up_to(by_three: float, seen: bool) -> None:
+    """Cells off by 1 from all effects of one and two factors are 1 off; with seeds of deviation 0.3 that is seen."""
+    dice = random.Random(3)
+    results = []
+    for a, b, c in product((-1, 1), repeat=3):
+        values = {seed: 2 * a + a * b + by_three * a * b * c + dice.gauss(0, 0.3) for seed in range(5)}
+        results.append(cell({"a": a, "b": b, "c": c}, values))
+    found = beyond(results, ["a", "b", "c"])
+    assert found
+    assert (found.p < 0.001) == seen
+    assert found.deviation == pytest.approx(by_three, abs=0.15)
+    told = {one.source: one.deviation**2 for one in shares(results, ["a", "b", "c"])}
+    assert told["interactions"] == pytest.approx(1 + by_three, rel=0.2)
+    assert told["rest"] == pytest.approx(0.09, rel=0.5)
+    assert beyond(results[:4], ["b", "c"]) is None
 
 
 def test_one_seed_leaves_interactions_in_the_rest() -> None:

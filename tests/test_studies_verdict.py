@@ -4,7 +4,7 @@ from typing import Any
 
 from readings import BOTH, MATCH, about, cell, cells, contrast, design, interaction, reading, spec
 
-from studies.analysis.results import CellResult, Contrast, Errors, FailureTable, Flip, PowerLaw, Share, Trend
+from studies.analysis.results import CellResult, Contrast, Errors, FailureTable, Flip, PowerLaw, Share, Trend, Untuned
 from studies.statistics import estimate
 from studies.verdict import as_text, headline, verdict
 
@@ -22,8 +22,8 @@ def told(*arguments: Any, study: Any = None, images: int = 360, **more: Any) -> 
 
 def test_a_clear_effect_with_its_setting_and_limits() -> None:
     text = told(cells(1, 4), [CLEAR], study=spec(design=design(match=MATCH)))
-    assert text.startswith("At equal macs (2 M within 4%), depth: 4 is better than 1 by 1.5 points [1.2, 1.8].\n")
-    assert "2 cells of 3 seeds, macs held at 2 M within 4%. Compared is val_accuracy of the last epoch, seed" in text
+    assert text.startswith("At equal MACs (2 M within 4%), depth: 4 is better than 1 by 1.5 points [1.2, 1.8].\n")
+    assert "2 cells of 3 seeds, MACs held at 2 M within 4%. Compared is val_accuracy of the last epoch, seed" in text
     assert "With 360 validation images an accuracy of 91.0% has a standard error of 1.51 points" in text
     assert "standard error" not in told(cells(1, 4), [CLEAR], images=0)
 
@@ -67,9 +67,7 @@ def test_seeds_that_agree_exactly_say_nothing_of_the_noise() -> None:
 
 def test_holm_holds_back_what_an_interval_alone_would_say() -> None:
     text = told(cells(1, 4), [contrast("depth", 1, 4, 0.011, 0.12, half_width=0.009, n=3)], claims=3)
-    assert (
-        "3 seeds cannot tell 4 from 1 (+1.1 points [+0.2, +2.0]), which leaves zero out, but not after Holm's" in text
-    )
+    assert "3 seeds cannot tell 4 from 1 (+1.1 points [+0.2, +2.0], which leaves zero out, but not after Holm's" in text
     assert "better" not in text
 
 
@@ -108,7 +106,7 @@ def test_a_raw_gain_that_cannot_be_told_at_equal_cost() -> None:
     study = spec(design=design(match=MATCH, raw={"width": 24}))
     text = told(cells(1, 4), [one], study=study, raw=(raw,), flips=(Flip(one, raw, False),))
     assert (
-        "depth: 4 is better than 1 by 0.9 points [0.6, 1.2] as they stand; at equal macs this cannot be told (" in text
+        "depth: 4 is better than 1 by 0.9 points [0.6, 1.2] as they stand; at equal MACs this cannot be told (" in text
     )
 
 
@@ -171,7 +169,7 @@ def test_what_is_not_held_and_what_is_missing() -> None:
     low = cell({"depth": 1}, costs={"macs": 100, "params": 10, "activations": 11, "field": 3})
     gone = cell({"depth": 9}, [], reason="2 M macs are out of reach")
     text = told([low, high, gone], [CLEAR], study=spec(design=design(match=MATCH, replicates=5)))
-    assert "over the cells vary params 3.1-fold and receptive field 3-fold." in text
+    assert "over the cells vary parameters 3.1-fold and receptive field 3-fold." in text
     assert "Cells that could not be: depth=9 (2 M macs are out of reach)." in text
     assert "6 of 10 trials are complete and 4 to come; contrasts use the seeds and cells that both levels have." in text
 
@@ -208,7 +206,7 @@ def test_mostly_needs_two_thirds_that_are_surely_more_than_the_other_part() -> N
 def test_what_stays_open_has_its_effect_and_interval() -> None:
     found = [contrast("depth", 1, 4, 0.002, 0.4), contrast("kernel", 3, 5, 0.009, 0.2)]
     text = told(GRID, found, study=spec(design=BOTH), claims=3)
-    assert text.startswith("These seeds cannot tell any effect of depth and kernel.\n")
+    assert text.startswith("These seeds cannot tell any effect of depth or kernel.\n")
     assert "depth: cannot tell 4 from 1 (+0.2 points [-0.1, +0.5])." in text
     assert "5 from 3 (+0.9 points [+0.6, +1.2], which leaves zero out, but not after Holm's correction for 3" in text
 
@@ -241,7 +239,7 @@ def test_the_best_levels_never_contradict_a_claim() -> None:
 
 def test_one_at_a_time_is_not_averaged() -> None:
     study = spec(design={**BOTH, "layout": "one_at_a_time"})
-    assert "seed by seed, with the other factors at the baseline; in" in told(GRID, [CLEAR], study=study)
+    assert "seed by seed, with the other factor at the baseline; in" in told(GRID, [CLEAR], study=study)
     assert "brackets" not in told(GRID, [], study=study), "nothing stands in brackets"
 
 
@@ -296,3 +294,54 @@ def test_a_second_stage_that_has_not_ended_is_said_to_be_so_far() -> None:
     assert "Seeds were added" not in text(5)
     assert text(9).startswith("depth: 4 is better")
     assert "Seeds were added by their spread (Stein), 9 a cell" in text(9)
+
+
+def test_when_all_trials_failed_none_is_awaited() -> None:
+    lost = [cell({"depth": depth}, [], failed={0: "diverged", 1: "diverged", 2: "diverged"}) for depth in (1, 4)]
+    text = told(lost)
+    assert text.startswith("6 trials failed and none is complete, so nothing can be said.\n")
+    assert "depth=1 (3: diverged)" in text
+
+
+def test_tuning_trials_that_failed_are_told() -> None:
+    study = spec(design=design(tune={"lr": [0.1, 0.4]}))
+    lost = Untuned("depth=4", {"lr": 0.4}, {"diverged": 2})
+    sentence = "2 tuning trials failed, so a cell could not be had at that setting: depth=4 at lr=0.4 (diverged)."
+    assert sentence in told(cells(1, 4), [CLEAR], study=study, untuned=(lost,))
+
+
+def test_the_best_of_one_factor_of_words_is_told() -> None:
+    some = tuple(cell({"act": one}) for one in ("elu", "gelu", "relu"))
+    text = told(
+        some, [contrast("act", "elu", "gelu", 0.02)], study=spec(design={"factors": ["act"]}), best=("act=gelu",)
+    )
+    assert "The best cell by comparisons with the best alone (95 %): act=gelu." in text
+
+
+def test_levels_of_text_stand_as_they_are() -> None:
+    some = tuple(cell({"kind": one}) for one in ("it's", "a, b"))
+    one = contrast("kind", "it's", "a, b", 0.02)
+    assert headline(spec(design={"factors": ["kind"]}), reading(some, [one])).startswith(
+        "kind: 'a, b' is better than it's"
+    )
+
+
+def test_seeds_that_agree_tell_no_noise() -> None:
+    one = Contrast("depth", 1, 4, estimate([0.25, 0.25, 0.25]), 1.0)
+    text = headline(spec(), reading(cells(1, 4), [one]))
+    assert "depth: all 3 seeds give the same (4 against 1: +25.0 points" in text
+
+
+def test_one_level_and_many_have_their_words() -> None:
+    some = tuple(cell({"depth": depth, "kernel": 3}) for depth in (1, 2, 7, 8))
+    opened = [contrast("depth", *pair, 0.001, 0.9) for pair in ((1, 8), (2, 8), (2, 7), (7, 8), (1, 7), (1, 2))]
+    text = told(some, opened, study=spec(design=BOTH))
+    assert "kernel: it has one level in this study, so nothing can be compared" in text
+    assert "cannot tell 1, 2, 7 and 8 apart" in text
+
+
+def test_no_share_of_variance_from_one_seed() -> None:
+    some = [cell({"depth": 1}, [0.9]), cell({"depth": 4}, [0.99])]
+    parts = (Share("depth", 0.9, 0.05), Share("rest", 0.1, 0.01))
+    assert "Of the variance" not in told(some, shares=parts)
+    assert "Of the variance" in told(cells(1, 4), shares=parts)

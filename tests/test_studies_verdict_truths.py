@@ -52,7 +52,7 @@ def told(
 @pytest.mark.parametrize("at", range(STUDIES))
 def test_a_pure_effect(at: int) -> None:
     text = told(lambda cell, _: 0.9 + 0.005 * cell["depth"], 5, {"depth": [1, 4], "kernel": [3, 5]}, at, match=MATCH)
-    assert re.match(r"At equal macs \(2 M within 4%\), depth: 4 is better than 1 by 1\.\d+ points \[", text)
+    assert re.match(r"At equal MACs \(2 M within 4%\), depth: 4 is better than 1 by 1\.\d+ points \[", text)
     assert "worse" not in text
     assert "depends on" not in text
     assert "5 is better" not in text
@@ -86,10 +86,10 @@ def test_a_sign_that_flips_when_costs_are_equal(at: int) -> None:
     )
     assert re.search(
         r"kernel: 5 is better than 3 by 0\.\d+ points \[.*\] as they stand, and worse by 0\.\d+ points \[.*\] at equal "
-        r"macs: the raw gain was paid for\.",
+        r"MACs: the raw gain was paid for\.",
         text,
     )
-    assert text.startswith("At equal macs (2 M within 4%), kernel: 3 is better than 5 by 0.")
+    assert text.startswith("At equal MACs (2 M within 4%), kernel: 3 is better than 5 by 0.")
 
 
 @pytest.mark.parametrize("at", range(STUDIES))
@@ -183,3 +183,12 @@ def test_a_power_law_is_told_with_its_forecast() -> None:
     assert re.search(
         r"At 8,000 examples the forecast is an error of 4\.\d+ points \[.*\], 0\.\d+ points less than", text
     )
+
+
+@pytest.mark.parametrize("at", range(STUDIES))
+def test_three_factors_that_act_on_each_other_do_not_tie(at: int) -> None:
+    """On average over the others no factor does anything, and in every cell each changes two points."""
+    text = told(lambda cell, _: 0.9 + 0.01 * (-1) ** sum(cell.values()), 5, {"a": [0, 1], "b": [0, 1], "c": [0, 1]}, at)
+    assert text.startswith("On average over the other factors, ")
+    assert re.search(r"Three factors or more act on each other: cells are off .* by 0?\.?\d+\.?\d* points? ", text)
+    assert "effects add up is not shown" not in text

@@ -297,11 +297,12 @@ def test_dropout_draws_from_its_own_generator() -> None:
     assert layer.eval()(x) is x
 
 
-def test_a_norm_over_the_data_itself_does_not_end_the_process() -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_norm_over_the_data_itself_does_not_end_the_process(channels: int) -> None:
     """Torch 2.13 on a CPU crashes in the backward pass of a group norm over a channels-last input without gradient."""
     stage = {"block": "raw", "nodes": [{"node": "norm", "kind": "layer"}, {"node": "conv", "out": 4, "kernel": 3}]}
     blueprint = Blueprint.model_validate({"stages": [stage], "head": {"pool": "average"}})
-    model = build.module(lower(blueprint, (3, 12, 9), 2))
-    x = torch.randn(4, 3, 12, 9).contiguous(memory_format=torch.channels_last)
+    model = build.module(lower(blueprint, (channels, 12, 9), 2))
+    x = torch.randn(4, channels, 12, 9).contiguous(memory_format=torch.channels_last)
     model(x).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())

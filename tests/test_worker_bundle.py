@@ -139,6 +139,7 @@ def test_what_cannot_be_read_is_one_sentence(made: tuple[Path, bundle.Evidence],
     Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / "floats.tif")
     np.save(tmp_path / "large.npy", np.zeros((9, 9)))
     np.save(tmp_path / "none.npy", np.zeros((0, 8, 8)))
+    np.save(tmp_path / "gaps.npy", np.full((8, 8), np.nan))
     np.save(tmp_path / "texts.npy", np.full((8, 8), "a"))
     np.savez(tmp_path / "archive.npz", x=np.zeros((8, 8)))
     (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
@@ -151,6 +152,7 @@ def test_what_cannot_be_read_is_one_sentence(made: tuple[Path, bundle.Evidence],
         "large.npy": "an array of (9, 9) of float64 is no example; save (N, 8, 8, 1)",
         "none.npy": "an array of (0, 8, 8) of float64 is no example",
         "texts.npy": "an array of (8, 8) of <U1 is no example",
+        "gaps.npy": "some values are not finite; remove or replace them",
         "missing.png": "there is no such file; name a file",
         "missing.npy": "there is no such file; name a file",
         "": "this is a folder; name a file",
@@ -334,6 +336,12 @@ def test_a_dense_bundle_slides(tmp_path: Path) -> None:
     np.testing.assert_allclose(told["scores"], wanted.amax(1)[0].numpy(), atol=1e-5)
     with pytest.raises(ValueError, match=r"expected images of shape \(N, 8, 8, 1\) or larger, got \(1, 7, 9, 1\)"):
         bundle.read(target)["preprocess"](np.zeros((1, 7, 9, 1)))
+
+
+def test_filters_that_are_not_shared_have_every_form(tmp_path: Path) -> None:
+    local = {"block": "plain", "width": 4, "convolution": "local", "stride": 2}
+    target, _ = bundle.write(tmp_path / "mine", trained(tmp_path / "trial", {"stages": [local]}))
+    assert {path.name for path in target.iterdir()} == ALL
 
 
 def test_series_regression_in_its_own_unit(tmp_path: Path) -> None:

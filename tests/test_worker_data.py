@@ -52,6 +52,7 @@ def test_digits_facts_are_those_of_the_data() -> None:
         ((9, 6, 7, 3), None, (3, 6, 7)),
         ((9, 6, 7, 3), [6, 7, 3, 1], (1, 6, 7, 3)),
         ((9, 4, 5, 6, 2), None, (2, 4, 5, 6)),
+        ((9, 3, 6, 7), [3, 6, 7], (7, 3, 6)),
     ],
 )
 def test_shapes_of_arrays(tmp_path: Path, shape: tuple, image: list | None, expected: tuple) -> None:
@@ -136,6 +137,9 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         describe(spec.model_copy(update={"classes": 2}), "classification")
     with pytest.raises(ValueError, match="holds no"):
         describe(spec.model_copy(update={"image": (5, 4, 1)}), "classification")
+    spec = saved(tmp_path, x=np.zeros((6, 3, 8, 8)), y=labels(6))
+    with pytest.raises(ValueError, match=r"as if its channels came first; .* or write data: .*image: \[3, 8, 8\]"):
+        describe(spec, "classification")
 
 
 @pytest.mark.parametrize("key", ["x", "y"])
@@ -398,6 +402,8 @@ def test_subsets_are_nested_and_stratified(seed: int) -> None:
         smaller = set(index.tolist())
         for label in range(5):
             assert abs((y[index] == label).sum() - count * (y == label).sum() / 300) < 1.5
+    with pytest.raises(ValueError, match=r"examples: 0.001 of 300 are 0, and training needs two; raise it"):
+        data.subset(y, "classification", 0.001)
     with pytest.raises(ValueError, match="examples: 301 are asked for, the training part has 300; ask for fewer"):
         data.subset(y, "classification", 301)
 

@@ -196,6 +196,14 @@ def test_a_training_step_holds_what_is_predicted(name: str, batch: int) -> None:
     assert memory(network, batch).train_peak == pytest.approx(step_of(network, Sgd(), batch), rel=0.1)
 
 
+@pytest.mark.parametrize("head", [{}, {"pool": None}, {"pool": None, "dropout": 0.5}, {"pool": "max"}])
+def test_a_max_pool_before_the_head_copies_what_is_predicted(head: dict[str, Any]) -> None:
+    """A mean or a flatten hands the pool a gradient with channels first, where maps have them last."""
+    stages = [{"block": "plain", "width": 8, "norm": "batch", "pool": "max"}]
+    network = realized(Blueprint.model_validate({"stages": stages, "head": head}), (3, 16, 16), 5)
+    assert memory(network, 16).train_peak == pytest.approx(step_of(network, Sgd(), 16), rel=0.01)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_work_on_what_is_predicted(name: str) -> None:
     """Of a network that is nearly all weights, so that the optimizer decides."""

@@ -100,6 +100,12 @@ def test_what_is_absent_is_said_with_what_is_there(tmp_path: Path) -> None:
     assert "kernel=relu; add it" in table.absent({"depth": 1, "kernel": "relu"})
 
 
+def test_a_share_in_percent_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"table.csv, line 2: val_accuracy is '90.5'; write a share from 0 to 1"):
+        read(written(tmp_path, "1,3,0,90.5"), NAMES)
+    assert read(written(tmp_path, "1,0,90.5", head="depth,seed,val_mae"), NAMES).metrics == ("val_mae",)
+
+
 # ---- which lines -----------------------------------------------------------------------------------------------------
 
 

@@ -185,10 +185,19 @@ def test_the_first_step_that_diverged_is_told() -> None:
 
 
 def test_timeout(tmp_path: Path) -> None:
-    match = r"the time of 0.2 seconds is over at step \d+ of epoch \d+; raise timeout_seconds"
+    match = r"the time of 0.2 seconds is over (at step \d+|in the validation) of epoch \d+; raise timeout_seconds"
     with pytest.raises(TrainingFailed, match=match) as failed:
         list(trainer.train(replace(job(tmp_path, epochs=10_000), timeout_seconds=0.2)))
     assert failed.value.kind == "timeout"
+
+
+def test_time_runs_out_in_the_range_test_and_in_validation_too(tmp_path: Path) -> None:
+    auto = job(tmp_path, optimizer=PLAIN | {"lr": "auto"})
+    with pytest.raises(TrainingFailed, match="is over in the range test"):
+        list(trainer.train(replace(auto, timeout_seconds=1e-9)))
+    run = replace(made(job(tmp_path)), deadline=0.0)
+    with pytest.raises(TrainingFailed, match="is over in the validation of epoch 1"):
+        steps.evaluated(run, run.splits.validation)
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,13 @@ def made(call: Call) -> nn.Module:
 def _in_plain_order(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """The data itself under a group norm is laid out contiguously: torch 2.13 on a CPU ends the process otherwise.
 
-    That is the backward pass of a group norm over a channels-last input that needs no gradient.
+    That is the backward pass of a group norm over a channels-last input that needs no gradient. A copy, since a single
+    channel is contiguous in both orders.
     """
     (x,) = inputs
-    return (x.contiguous(),) if torch.is_grad_enabled() and not x.requires_grad else inputs
+    if x.requires_grad or not torch.is_grad_enabled():
+        return inputs
+    return (x.clone(memory_format=torch.contiguous_format),)
 
 
 def generator(seed: int, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -187,7 +187,9 @@ def raw_images(spec: DataSpec, task: str, part: PartName, most: int) -> Array:
 
 def subset(y: Tensor, task: str, examples: int | float) -> Tensor:
     """Ascending indices of so many examples, or of that share: stratified, and a larger subset holds a smaller."""
-    count = examples if isinstance(examples, int) else max(1, round(examples * len(y)))
+    count = examples if isinstance(examples, int) else round(examples * len(y))
+    if count < 2:
+        raise ValueError(f"examples: {examples:g} of {len(y):,} are {count}, and training needs two; raise it")
     if count > len(y):
         raise ValueError(f"examples: {count:,} are asked for, the training part has {len(y):,}; ask for fewer")
     order = splitting.ordered(y.cpu().numpy(), task)

@@ -148,7 +148,8 @@ class Local(nn.Module):
             windows = windows.unfold(axis, length, step)  # (N, C, *size, *kernel) in the end
         size = windows.shape[2 : 2 + axes]
         windows = windows.movedim(1, 1 + axes).flatten(1, axes).flatten(2)
-        summed = torch.einsum("npi,poi->nop", windows, self.weight).reshape(-1, self.weight.shape[1], *size)
+        summed = torch.bmm(windows.transpose(0, 1), self.weight.transpose(1, 2)).permute(1, 2, 0)
+        summed = summed.reshape(-1, self.weight.shape[1], *size)
         return summed if self.bias is None else summed + self.bias
 
 

@@ -28,7 +28,7 @@ from searchspace.language.problems import nearest, shown
 from searchspace.language.space import label
 from worker.job import EpochMetrics, FailureKind, Job, TrainingFailed
 from worker.metrics import PARTS
-from worker.tablefile import Rows, rows
+from worker.tablefile import Rows, finite, rows, wrong
 
 RESERVED = ("seed", "epoch", "failure")
 """Columns with a meaning of their own; no variable can be called so."""
@@ -213,8 +213,8 @@ def _key(table: Table, plain: Sequence[float | str]) -> Key:
 
 def _gather(table: Table, raw: Rows, keys: Sequence[Key], epochs: Sequence[int]) -> None:
     """Every line at its assignment and seed; no two may tell of the same epoch."""
-    metrics = {name: _finite(raw, name) for name in table.metrics}
-    seconds = _finite(raw, SECONDS) if SECONDS in raw.columns else [None] * len(keys)
+    metrics = {name: finite(raw, name) for name in table.metrics}
+    seconds = finite(raw, SECONDS) if SECONDS in raw.columns else [None] * len(keys)
     seeds, failures, costs = _whole(raw, "seed"), _failures(raw), _costs(raw)
     found: dict[Key, dict[int, dict[int, Line]]] = {}
     for at, (key, seed, epoch) in enumerate(zip(keys, seeds, epochs, strict=True)):
@@ -243,24 +243,12 @@ def _same_cost(table: Table, raw: Rows, key: Key, costs: dict[str, int], at: int
 # ---- columns ---------------------------------------------------------------------------------------------------------
 
 
-def _finite(raw: Rows, name: str) -> list[float | None]:
-    """A column of numbers; None where a cell is empty, nan or infinite."""
-    found: list[float | None] = []
-    for at, value in enumerate(raw.columns[name]):
-        try:
-            number = math.nan if value is None or value == "" else float(value)
-        except (TypeError, ValueError):
-            raise ValueError(_wrong(raw, name, at, "a number, or nothing")) from None
-        found.append(number if math.isfinite(number) else None)
-    return found
-
-
 def _whole(raw: Rows, name: str, least: int = 0) -> list[int]:
     found = []
     for at, value in enumerate(raw.columns[name]):
         number = _plain(value)
         if not isinstance(number, float) or number != int(number) or number < least:
-            raise ValueError(_wrong(raw, name, at, f"a whole number from {least}"))
+            raise ValueError(wrong(raw, name, at, f"a whole number from {least}"))
         found.append(int(number))
     return found
 
@@ -275,12 +263,8 @@ def _failures(raw: Rows) -> list[str | None]:
     found = [str(value or "").strip() or None for value in raw.columns["failure"]]
     for at, kind in enumerate(found):
         if kind is not None and kind not in FAILURES:
-            raise ValueError(_wrong(raw, "failure", at, f"nothing, or one of {', '.join(FAILURES)}"))
+            raise ValueError(wrong(raw, "failure", at, f"nothing, or one of {', '.join(FAILURES)}"))
     return found
-
-
-def _wrong(raw: Rows, name: str, at: int, wanted: str) -> str:
-    return f"{raw.where}, {raw.word} {raw.numbers[at]}: {name} is {shown(raw.columns[name][at])}; write {wanted}"
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------

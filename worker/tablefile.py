@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from searchspace.language.problems import shown
+from worker.metrics import is_share
 from worker.sources.catalog import extra
 from worker.sources.memo import file_digest
 
@@ -61,3 +64,25 @@ def _parquet(file: str) -> Rows:
     if len(set(table.column_names)) < table.num_columns:
         raise ValueError(f"{file}: two of its columns have the same name; rename one")
     return Rows(file, "row", file_digest(Path(file)), table.to_pydict(), list(range(1, table.num_rows + 1)))
+
+
+# ---- columns of numbers ----------------------------------------------------------------------------------------------
+
+
+def finite(raw: Rows, name: str) -> list[float | None]:
+    """A column of numbers, of shares those from 0 to 1; None where a cell is empty, nan or infinite."""
+    found: list[float | None] = []
+    for at, value in enumerate(raw.columns[name]):
+        try:
+            number = math.nan if value is None or value == "" else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(wrong(raw, name, at, "a number, or nothing")) from None
+        if is_share(name) and math.isfinite(number) and not 0 <= number <= 1:
+            raise ValueError(wrong(raw, name, at, "a share from 0 to 1, such as 0.9 for 90 %"))
+        found.append(number if math.isfinite(number) else None)
+    return found
+
+
+def wrong(raw: Rows, name: str, at: int, wanted: str) -> str:
+    """The sentence for a cell that is not what its column holds."""
+    return f"{raw.where}, {raw.word} {raw.numbers[at]}: {name} is {shown(raw.columns[name][at])}; write {wanted}"

@@ -70,7 +70,7 @@ def finished(job: Job) -> Run:
     found = checkpoint.latest(Path(job.folder), identity(job))
     if found is None or not found.final:
         raise TrainingFailed("error", f"{job.folder}: there are no final weights of this network; train it to its end")
-    run = prepared(network_of(job), loaded(job), job)
+    run = prepared(network_of(job), loaded(job), replace(job, timeout_seconds=None))
     run.model.load_state_dict(found.weights)
     run.journal.recall(found)
     return run

@@ -22,6 +22,7 @@ from studies.report import effects as tables
 from studies.report import words
 from studies.report.blocks import Table
 from studies.verdict import headline, verdict
+from studies.verdict.limits import over
 
 Row = dict[str, Any]
 IN_A_ROW = 3
@@ -52,7 +53,7 @@ def _body(url: str, before: Row) -> None:
     _headline(url, study, headline(whole.spec, reading))
     ran = [one for one in reading.cells if one.values]
     if ran:
-        _effects(study, reading)
+        _effects(study, whole.spec.design, reading)
         _panels(reading.cells, whole.spec.design.factors, study["metric"])
         _verdict(whole, reading)
         baselines(study)
@@ -80,14 +81,14 @@ def _headline(url: str, study: Row, sentence: str) -> None:
         )
 
 
-def _effects(study: Row, reading: Reading) -> None:
+def _effects(study: Row, design: DesignSpec, reading: Reading) -> None:
     metric = study["metric"]
     drawn = effects.forest(reading, metric, study["direction"])
     if drawn is None:
         return
     st.subheader("Effects", anchor=False)
     chart(drawn, effects.told(reading, metric))
-    note = "The higher level minus the lower, averaged over the other factors; lines: 95 % intervals over the seeds."
+    note = f"The higher level minus the lower{over(design)}; lines: 95 % intervals over the seeds."
     if reading.margin:
         note += f" Band: ±{words.size(reading.margin, metric)}, within which a difference does not matter."
     st.caption(literal(note))

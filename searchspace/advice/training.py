@@ -69,11 +69,13 @@ def tiny_batch_norm(facts: Facts) -> Iterator[Advice]:
         names = tuple(layer.name for layer in norms)
         least = min(norms, key=lambda layer: prod(map_of(layer)))
         values = facts.batch * prod(map_of(least))
+        what = f"estimates a mean and a variance from as little as {values} values, in {least.name}"
+        if facts.batch == 1:
+            what = "does not train: such a trial fails"
         yield Advice(
             "tiny_batch_norm",
             names,
-            f"{named(names)}: batch norm with batches of {facts.batch} estimates a mean and a variance from as little "
-            f"as {values} values, in {least.name}",
+            f"{named(names)}: batch norm with batches of {facts.batch} {what}",
             "Statistics of few examples are noisy, and differ from the running ones that inference uses.",
             "use group norm, or batches of 8 and more",
             "Wu & He 2018, Group Normalization, section 4.1",

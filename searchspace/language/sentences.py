@@ -30,14 +30,17 @@ def problems(error: ValidationError, document: Any, model: type[BaseModel], at: 
 def _found(error: ValidationError, document: Any, model: type[BaseModel]) -> dict[Any, Problem]:
     """One problem per place, and one per field that is missing there.
 
-    Where a branch of a union looked deeper, the deeper place tells; what is UNKNOWN is no mistake of its own.
+    Where a branch of a union looked deeper, or knows its range, it tells; what is UNKNOWN is no mistake of its own.
     """
     findings = [(finding, _place(finding, document)) for finding in error.errors(include_url=False)]
     inner = {where[:end] for _, where in findings for end in range(len(where))}
+    inner |= {where for finding, where in findings if finding["type"] == "missing"}
+    inner |= {where for finding, where in findings if finding["type"].startswith(("greater_than", "less_than"))}
     found: dict[Any, Problem] = {}
     for finding, where in findings:
         gap = finding["type"] == "missing"
-        if _value(document, where) is UNKNOWN or (where in inner and finding["type"].endswith(("_type", "_parsing"))):
+        shallow = where in inner and finding["type"].endswith(("_type", "_parsing", "literal_error"))
+        if shallow or _value(document, where) is UNKNOWN:
             continue
         message = _message(finding, where, document, model)
         found.setdefault((where, message) if gap else where, Problem(where, message))

@@ -33,8 +33,8 @@ def _cell(name: str, rows: Sequence[Row], factors: Sequence[str], first: int | N
         head["assignment"],
         {cost: head.get(cost) for cost in COSTS} | dict(head.get("costs") or {}),
         {replicate: row["value"] for replicate, row in complete.items()},
-        {row["replicate"]: row.get("failure_kind") or "error" for row in rows if _failed(row)},
-        head.get("reason") if head["state"] == "infeasible" and not _failed(head) else None,
+        {row["replicate"]: row.get("failure_kind") or "error" for row in rows if failed(row)},
+        head.get("reason") if head["state"] == "infeasible" and not failed(head) else None,
         {replicate: _metrics(row) for replicate, row in complete.items()},
         first,
     )
@@ -44,7 +44,7 @@ def _ended_well(row: Row) -> bool:
     return row["state"] == "complete" and row["value"] is not None and isfinite(row["value"])
 
 
-def _failed(row: Row) -> bool:
+def failed(row: Row) -> bool:
     """Whether a trial was tried and gave no result; one that memory was too small for is infeasible elsewhere."""
     return row["state"] == "failed" or (row["state"] == "infeasible" and row.get("failure_kind") is not None)
 

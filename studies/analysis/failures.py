@@ -19,6 +19,8 @@ from studies.analysis.results import CellResult, Contrast, FailureTable
 
 Again = Callable[[Sequence[CellResult]], Sequence[Contrast]]
 ALPHA = 0.05
+CHANCE = ("worker_lost",)
+"""Kinds of failure that have nothing to do with what was trained."""
 MOST_STEPS = 100_000
 """Steps of the enumeration (a tenth of a second); beyond, chi-square's approximation is used, a good one there."""
 
@@ -47,6 +49,19 @@ def failures(
             stands = not any(turns(one) for one in claims)
             tables.append(FailureTable(factor, counts, fisher(list(counts.values())), kinds, stands))
     return tuple(tables)
+
+
+def withheld(tables: Sequence[FailureTable], one: Contrast) -> bool:
+    """Whether failed trials of its two levels keep a difference, or a tie, from being told.
+
+    A tie is one of survivors wherever trials failed by what was trained, a difference where it would turn.
+    """
+    found = next((table for table in tables if table.factor == one.factor), None)
+    if found is None or not any(found.counts.get(key(end), (not found.survives, 0))[0] for end in (one.low, one.high)):
+        return False
+    if one.p is not None and one.p < ALPHA and not found.survives:
+        return True
+    return one.tie is not None and one.tie < ALPHA and not (found.survives and set(found.kinds) <= set(CHANCE))
 
 
 def _counts(cells: Sequence[CellResult], factor: str) -> dict[Any, tuple[int, int]]:

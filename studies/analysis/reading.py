@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,17 +11,17 @@ from statistics import fmean
 from typing import Any
 
 from studies.analysis.best import Direction, best_cells
-from studies.analysis.cells import Row, cells, key
+from studies.analysis.cells import Row, cells, failed, key
 from studies.analysis.contrasts import unadjusted
 from studies.analysis.errors import errors
 from studies.analysis.failures import failures
 from studies.analysis.interactions import interactions
-from studies.analysis.results import CellResult, Contrast, Flip, Interaction, PowerLaw, Reading, Trend
+from studies.analysis.results import CellResult, Contrast, Flip, Interaction, PowerLaw, Reading, Trend, Untuned
 from studies.analysis.scaling import power_law
 from studies.analysis.slopes import slope_trends, sloped
 from studies.analysis.ties import family, tied
 from studies.analysis.trends import trends
-from studies.analysis.variance import shares
+from studies.analysis.variance import beyond, shares
 from studies.design.spec import Adaptive, DesignSpec
 from studies.spec import StudySpec
 from studies.statistics import ALPHA
@@ -53,6 +54,8 @@ def read(spec: StudySpec, rows: Sequence[Row], images: int | None = None) -> Rea
         law=_law(spec, matched, images),
         margin=design.smallest(metric),
         claims=count(groups, depends),
+        beyond=beyond(matched, design.factors) if design.arrangement in ("factorial", "cells") else None,
+        untuned=untuned(design, rows),
     )
 
 
@@ -123,6 +126,17 @@ def common(design: DesignSpec, rows: Sequence[Row], direction: str) -> tuple[lis
     worth = {options: _worth(some, direction) for options, some in at.items()}
     best = max(worth, key=lambda options: worth[options])
     return (at[best], dict(zip(tune, best, strict=True))) if worth[best][0] else ([], {})
+
+
+def untuned(design: DesignSpec, rows: Sequence[Row]) -> tuple[Untuned, ...]:
+    """The failed tuning trials, by cell and setting."""
+    found: dict[str, tuple[str, Mapping[str, Any], Counter[str]]] = {}
+    for row in rows:
+        if row["phase"] == "tune" and failed(row):
+            setting = {name: row["assignment"][name] for name in design.tune or {}}
+            place = found.setdefault(f"{row['cell']}: {setting}", (row["cell"], setting, Counter()))
+            place[2][row.get("failure_kind") or "error"] += 1
+    return tuple(Untuned(*one) for one in found.values())
 
 
 def _worth(some: Sequence[CellResult], direction: str) -> tuple[int, float]:

@@ -113,6 +113,26 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """How far cells are off what effects and two-factor interactions add up to: a standard deviation over the cells.
+
+    `p` is that of the F test against the seeds; a warning that averages may not hold in every cell, not a claim.
+    """
+
+    deviation: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Untuned:
+    """Tuning trials that failed, by kind, of one cell at one setting, which therefore could not be chosen there."""
+
+    cell: str
+    setting: Mapping[str, Any]
+    kinds: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class FailureTable:
     """Failures by level of one factor: level -> (failed, ended); `p` of Fisher's exact test that they do not depend.
 
@@ -184,3 +204,5 @@ class Reading:
     law: PowerLaw | None
     margin: float | None
     claims: int
+    beyond: Beyond | None = None
+    untuned: tuple[Untuned, ...] = ()

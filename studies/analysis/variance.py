@@ -1,11 +1,12 @@
 """What share of the values' variance is each factor's, their interactions', the seed's, and the rest.
 
-Values are fitted as mean + factors + two-factor interactions + seed (a block: its common effect on all cells). A
+Values are fitted as mean + factors + interactions + seed (a block: its common effect on all cells); interactions are
+those of two factors, and in one term whatever else cells hold where there are three factors and more. A
 term's sum of squares is that of adding it to all terms that do not contain it (type II; in a balanced design all types
 agree); chance alone gives it freedom x the residual mean square, which is taken off. What remains, over the number of
 values, is the mean square of a factor's effects (the estimate in Hays' omega squared, 1963). Seeds are drawn, not
 chosen: theirs is the component of variance, (mean square - residual mean square) / values a seed. Negative components
-count as none. The rest holds interactions of three and more factors, and of seed and cell.
+count as none. The rest is the interaction of seed and cell.
 
 Where factors are mixed with interactions (a fraction of all combinations) these are part of the factors; where factors
 are mixed with each other (a latin hypercube, cells chosen by hand) nobody can say whose the variance is.
@@ -19,7 +20,7 @@ from itertools import combinations
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from studies.analysis.results import CellResult, Share
+from studies.analysis.results import Beyond, CellResult, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Term = tuple[str, ...]
 
+NOTHING = 1e-20
+"""A sum of squares that is so small a part of the whole is rounding."""
 _BLOCK = ("",)
 """The seeds' term: a name that no factor has."""
 ALIASED = 1e-10
@@ -45,19 +48,42 @@ def shares(cells: Sequence[CellResult], factors: Sequence[str]) -> tuple[Share, 
     if len(values) < 3 or max(values) - min(values) <= 1e-12 * max(map(abs, values)):
         return ()
     labels = _labels([cell for cell, _, _ in told], [seed for _, seed, _ in told], factors)
-    plain: dict[Term, list[int]] = {name: codes for name, codes in labels.items() if len(name) == 1}
-    components = _components(Model.of(labels, values)) or _components(Model.of(plain, values))
+    models = ({name: codes for name, codes in labels.items() if len(name) <= most} for most in (len(factors), 2, 1))
+    components = next((found for one in models if (found := _components(Model.of(one, values)))), {})
     total = sum(components.values())
     return tuple(Share(name, part / total, sqrt(part)) for name, part in components.items()) if total > 0 else ()
 
 
+def beyond(cells: Sequence[CellResult], factors: Sequence[str]) -> Beyond | None:
+    """What cells have that effects and two-factor interactions do not add up to; None where that cannot be told.
+
+    F = (sum of squares that the cells gain / freedom) / residual mean square: the test of a lack of fit.
+    """
+    from scipy.special import fdtrc
+
+    told = [(cell, seed, cell.values[seed]) for cell in cells for seed in sorted(cell.values)]
+    if not told:
+        return None
+    labels = _labels([cell for cell, _, _ in told], [seed for _, seed, _ in told], factors)
+    model = Model.of(labels, [value for _, _, value in told])
+    gained, spent = model.gain([name for name in labels if len(name) <= 2], labels)
+    left, freedom = model.residual(labels)
+    if spent < 1 or freedom < 1 or left <= NOTHING * model.total:
+        return None
+    noise = left / freedom
+    deviation = sqrt(max(0.0, (gained - spent * noise) / model.number))
+    return Beyond(deviation, float(fdtrc(spent, freedom, gained / spent / noise)))
+
+
 def _labels(cells: Sequence[CellResult], seeds: Sequence[int], factors: Sequence[str]) -> dict[Term, list[int]]:
-    """Each value's level as a number, by term: (factor,), (factor, factor), and the seeds' under `_BLOCK`."""
+    """Each value's level as a number, by term: (factor,), (factor, factor), all factors, and the seeds' `_BLOCK`."""
     single = {name: _codes([_shown(cell, name) for cell in cells]) for name in factors}
     varied = [name for name in factors if max(single[name])]
     found: dict[Term, list[int]] = {(name,): single[name] for name in varied}
     for one, two in combinations(varied, 2):
         found[one, two] = _codes([*zip(single[one], single[two], strict=True)])
+    if len(varied) > 2:
+        found[tuple(varied)] = _codes([*zip(*(single[name] for name in varied), strict=True)])
     return found | ({_BLOCK: _codes(seeds)} if len(set(seeds)) > 1 else {})
 
 

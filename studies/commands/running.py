@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a study to its end, on this machine."""
     ended = run_file(Path(arguments.file), arguments.inline, arguments.quiet, arguments.pilot)
     print(json.dumps(ended.study, indent=2, default=str) if arguments.json else "\n".join(_ending(ended)))
-    if ended.study["state"] != "complete":
+    if ended.study["state"] not in ("complete", *["paused"] * arguments.pilot):
         return FAILED
     failed = query.trials(open_store(), ended.study["id"], states=("failed",), columns=("id",))
     return WITH_FAILURES if failed else DONE

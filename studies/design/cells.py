@@ -13,6 +13,7 @@ from searchspace.language.space import Assignment, label
 from studies.candidate import Study, network_of, place
 from studies.design.layouts import combinations
 from studies.design.matching import solve_cell
+from studies.tabular import costed
 
 RAW = "raw: "
 """What the names of unmatched cells begin with."""
@@ -65,10 +66,14 @@ def names(study: Study) -> list[str]:
 
 
 def name_of(combination: Assignment, alike: Collection[tuple[str, str]] = ()) -> str:
-    """`depth=2, kernel=3`; a section by its word, or whole where two of the factor's have this word (`alike`)."""
+    """`depth=2, kernel=3`; a section by its word, or whole where two of the factor's have this word (`alike`).
+
+    Text in which a comma or an equals sign stands is quoted, so that it cannot be read as another factor.
+    """
     told = {name: str(_shown(value)) for name, value in combination.items()}
     return ", ".join(
-        f"{name}={shown(combination[name]) if (name, text) in alike else text}" for name, text in told.items()
+        f"{name}={shown(combination[name]) if (name, text) in alike or set(text) & set(',=') else text}"
+        for name, text in told.items()
     )
 
 
@@ -124,7 +129,7 @@ def _counted(study: Study, combination: Assignment, known: Assignment, prefix: s
     """A cell as it stands, with nothing solved."""
     name, assignment = prefix + _name(study, combination), {**combination, **known}
     try:
-        counted = cost(network_of(study, assignment))
+        counted = costed(study.spec, study.space, assignment, cost(network_of(study, assignment)))
         return Cell(name, combination, assignment, counted, None, None, raw=bool(prefix))
     except Infeasible as error:
         return Cell(name, combination, assignment, None, None, str(error), place(error), raw=bool(prefix))

@@ -9,11 +9,14 @@ from typing import Any
 from searchspace.language.problems import Path, Problem, nearest, shown
 from searchspace.language.space import SearchSpace
 from searchspace.language.variables import Choice, FloatRange, IntRange, holds, levels, probes
-from studies.design.spec import DesignSpec, MatchTo
+from studies.design.spec import Adaptive, DesignSpec, MatchTo
 from studies.spec import StudySpec
+from worker.metrics import is_share
 
 MAX_CELLS = 1_000
 """The most cells of a design."""
+WIDE = 0.2
+"""A difference of accuracy that is larger was meant otherwise."""
 SPARSE = ("fractional", "latin_hypercube")
 """The layouts that take a number of runs."""
 
@@ -33,6 +36,7 @@ def design_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
     if design.match:
         found += _match_problems(design, design.match, space, spec.declared)
     found += _tune_problems(design, space)
+    found += _size_problems(design, spec.objective.target)
     yield from found
     if not found and _named(design) <= {*space.names}:
         yield from _layout_problems(design, space)
@@ -127,6 +131,19 @@ def _tune_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
                     yield Problem((*where, index), f"{shown(option)} stands twice; list each once")
 
 
+def _size_problems(design: DesignSpec, metric: str) -> Iterator[Problem]:
+    """Sizes of a share that were perhaps meant in points: 0.5 is fifty of them."""
+    until = design.replicates.until if isinstance(design.replicates, Adaptive) else None
+    sizes: dict[Path, Any] = {("margin",): design.margin, ("noise",): design.noise}
+    sizes |= {("replicates", "until", "half_width"): until.half_width} if until else {}
+    for where, size in sizes.items():
+        if size is not None and is_share(metric) and float(size) > WIDE:
+            points = f"{float(size) * 100:.4g}"
+            yield Problem(
+                ("design", *where), f"got {size}, which is {points} points of {metric}; write 0.5% for half a point"
+            )
+
+
 # ---- layouts ---------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +218,8 @@ def _compare_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Proble
         if name not in design.factors:
             yield Problem(where, f"{name!r} is no factor{nearest(name, design.factors)}")
             continue
+        if not pairs:
+            yield Problem(where, "it lists no pair; list one as [low, high], or remove it to compare every two levels")
         for index, pair in enumerate(pairs):
             if strange := [level for level in pair if not holds(space[name].domain, level)]:
                 yield Problem((*where, index), f"{shown(strange[0])} is no level of {name!r}; compare two that are")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searchspace.language.units import human, percent
+from studies.analysis.cells import levels_of
 from studies.analysis.reading import read
 from studies.analysis.results import CellResult
 from studies.candidate import Study
@@ -62,7 +63,9 @@ def _layout(facts: Row) -> list[str]:
     told = {
         "one_at_a_time": "one factor at a time about the baseline: interactions cannot be seen",
         "latin_hypercube": "a latin hypercube: trends over each factor, no pairs of levels",
-        "fractional": f"a fraction of all combinations, of resolution {facts['resolution']}: {_mixed(facts)}",
+        "fractional": f"a fraction of all combinations, of resolution {facts['resolution']}: {_mixed(facts)}"
+        if facts["resolution"]
+        else "all combinations, since there are as many runs",
     }
     return [told[facts["layout"]]] if facts["layout"] in told else []
 
@@ -100,7 +103,7 @@ def _cell(cell: Row, turned: Sequence[str], held: Mapping[str, float]) -> list[A
         cell["cell"],
         *solved,
         *(count(cell[name]) for name in COSTS),
-        cell["field"],
+        cell["field"] or None,
         *values,
         off,
         cell["reason"] and "impossible",
@@ -134,7 +137,7 @@ def _power(study: Study, facts: Row) -> list[str]:
 
 def _time(facts: Row) -> list[str]:
     told = facts["time"]
-    if told is None:
+    if not told or not told["seconds_at_most"]:
         return []
     least, most = duration(told["seconds"]), duration(told["seconds_at_most"])
     span = least if least == most else f"{least} to {most}"
@@ -162,7 +165,7 @@ def results(study: Study, trials: Sequence[Row]) -> list[str]:
         "",
         *grid,
         *([""] if grid else []),
-        *table(["cell", *turned, metric, "n", *COSTS], rows),
+        *table(*filled(["cell", *turned, metric, "n", *COSTS], rows)),
         "",
         *_tuned(study, trials),
         *verdict(study.spec, reading, study.facts.validation),
@@ -177,7 +180,7 @@ def sentences(study: Study, trials: Sequence[Row]) -> list[str]:
 
 def _grid(results: Sequence[CellResult], factors: Sequence[str], metric: str) -> list[str]:
     """First factor down, second across."""
-    down, across = (list({repr(one.levels[name]): one.levels[name] for one in results}.values()) for name in factors)
+    down, across = (levels_of(results, name) for name in factors)
     at = {(repr(one.levels[factors[0]]), repr(one.levels[factors[1]])): one for one in results}
     rows = [
         [f"{factors[0]} {setting(one)}", *(_mean(at.get((repr(one), repr(two))), metric) for two in across)]

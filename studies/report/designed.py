@@ -12,6 +12,7 @@ from studies.design.cells import names
 from studies.report import effects, method, words
 from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table
 from studies.report.figures import curves, facets, forest, frontier, heat, interaction, law, parts
+from studies.verdict.limits import over
 
 Row = Mapping[str, Any]
 MOST_CELLS = 100
@@ -27,7 +28,7 @@ def blocks(
         Bullets(tuple(sentences), verdict=True),
         *method.blocks(study, reading),
         *_results(study, reading, metric),
-        *_effects(reading, metric, row["direction"]),
+        *_effects(study, reading, metric, row["direction"]),
         *_cost(study, reading, metric, row["direction"]),
         *_learning(study, trials, epochs, reading, metric),
         *_tuning(study, trials, reading, metric),
@@ -99,10 +100,11 @@ def _best(reading: Reading, metric: str) -> Paragraph | None:
     )
 
 
-def _effects(reading: Reading, metric: str, direction: str) -> list[Block]:
+def _effects(study: Study, reading: Reading, metric: str, direction: str) -> list[Block]:
+    assert study.spec.design is not None
     return _section(
         "Effects",
-        forest.forest(reading, metric, direction),
+        forest.forest(reading, metric, direction, over(study.spec.design)),
         effects.contrasts(reading, metric),
         effects.interactions(reading, metric),
         effects.trends(reading, metric),
@@ -189,7 +191,7 @@ def _failures(trials: Sequence[Row], reading: Reading) -> list[Block]:
         return []
     rows = [(kind, many, why) for (kind, why), many in reasons.most_common(12)]
     table = (
-        Table(("kind", "trials", "reason"), tuple(rows), "Failed trials. They are not missing at random.")
+        Table(("kind", "trials", "reason"), tuple(rows), "Failed trials, which may not be missing at random.")
         if rows
         else None
     )

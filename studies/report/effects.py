@@ -10,7 +10,7 @@ from studies.report import lines, words
 from studies.report.blocks import Table
 
 MOST = 60
-MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell"}
+MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell", "withheld": "not claimed, for failures"}
 
 
 def filled(headers: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> Table:
@@ -21,8 +21,8 @@ def filled(headers: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) 
 
 def contrasts(reading: Reading, metric: str) -> Table | None:
     """Every contrast of the cells as they are compared."""
-    shown = lines.foremost(reading.contrasts, MOST)[:MOST]
-    rows = [(*_contrast(one, metric), words.listed(one.left_out, 4, "more") or None) for one in shown]
+    shown = lines.foremost(reading, MOST)[:MOST]
+    rows = [(*_contrast(one, reading, metric), words.listed(one.left_out, 4, "more") or None) for one in shown]
     if not rows:
         return None
     points = ", in points," if words.unit(metric) else ""
@@ -40,8 +40,8 @@ def contrasts(reading: Reading, metric: str) -> Table | None:
     return filled(("contrast", "difference", "seeds", "p", "p of a tie", "reading", "left out"), rows, caption)
 
 
-def _contrast(one: Contrast, metric: str) -> tuple[Any, ...]:
-    verdict = MEANINGS[lines.kind(one.p, one.tie)]
+def _contrast(one: Contrast, reading: Reading, metric: str) -> tuple[Any, ...]:
+    verdict = MEANINGS[lines.kind(one, reading)]
     tie = words.probability(one.tie) if one.tie is not None else None
     return (
         lines.name(one),
@@ -60,7 +60,7 @@ def interactions(reading: Reading, metric: str) -> Table | None:
         (first, low, high), (second, less, more) = one.first, one.second
         change = f"{first}: {words.level(high)} − {words.level(low)}"
         where = f"{second}: {words.level(less)} → {words.level(more)}"
-        reads = MEANINGS[lines.kind(one.p, None)]
+        reads = MEANINGS[lines.kind(one, reading)]
         rows.append(
             (change, where, words.ends(one.difference, metric), one.difference.n, words.probability(one.p), reads)
         )
@@ -79,10 +79,10 @@ def trends(reading: Reading, metric: str) -> Table | None:
         )
         for one in reading.trends
     ]
-    caption = (
-        "Factors of numbers: the effect per doubling, the level of the best mean, and the levels that "
-        "cannot be told from it (95 %)."
-    )
+    caption = "Factors of numbers: the effect per doubling"
+    if any(one.best for one in reading.trends):
+        caption += ", the level of the best mean, and the levels that cannot be told from it"
+    caption += " (95 %)."
     return filled(("factor", "per doubling", "best mean at", "not told from the best"), rows, caption) if rows else None
 
 
@@ -121,12 +121,13 @@ def common(reading: Reading, metric: str) -> Table | None:
 
 def failures(reading: Reading) -> Table | None:
     """Whether failures depend on a factor, and whether a claim hangs on them."""
+    claimed = {one.factor for one in reading.contrasts if one.p is not None and one.p < words.ALPHA}
     rows = [
         (
             one.factor,
             ", ".join(f"{words.level(level)}: {failed} of {ended}" for level, (failed, ended) in one.counts.items()),
             words.probability(one.p),
-            "yes" if one.survives else "no",
+            ("yes" if one.survives else "no") if one.factor in claimed else "none made",
         )
         for one in reading.failures
     ]

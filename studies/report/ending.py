@@ -28,7 +28,7 @@ SECTIONS += ("measure", "baselines", "evaluate", "seed")
 
 def blocks(study: Study, row: Row, trials: Sequence[Row]) -> list[Block]:
     """The closing sections."""
-    return [*_trials(row, trials), *_settings(study, trials), *_provenance(study, row, trials), *_again(row)]
+    return [*_trials(row, trials), *_settings(study, trials), *_provenance(study, row, trials), *_again(study, row)]
 
 
 def _trials(row: Row, trials: Sequence[Row]) -> list[Block]:
@@ -121,6 +121,8 @@ def _provenance(study: Study, row: Row, trials: Sequence[Row]) -> list[Block]:
             f"{words.counted(len(trials), 'trial')}"
         ),
     ]
+    if study.spec.evaluate:
+        items[-1] = f"results: the table {study.spec.evaluate.table}, digest {study.spec.evaluate.digest}"
     facts = study.facts
     if facts.images:
         parts = f"{facts.train:,} to train, {facts.validation:,} to validate, {facts.test:,} to test"
@@ -130,8 +132,10 @@ def _provenance(study: Study, row: Row, trials: Sequence[Row]) -> list[Block]:
     return [Heading("Where the numbers come from"), Bullets(tuple(items))]
 
 
-def _again(row: Row) -> list[Block]:
+def _again(study: Study, row: Row) -> list[Block]:
     told = "Save this as study.yaml; the same versions on a CPU give the same numbers."
+    if study.spec.evaluate:
+        told = "Save this as study.yaml, where it finds its table; that gives the same numbers."
     return [
         Heading("Run it again"),
         Paragraph(told),

@@ -24,6 +24,14 @@ LAYOUTS = {
     "latin_hypercube": "combinations spread evenly over all factors (Latin hypercube)",
     "cells": "listed combinations",
 }
+PAIRED = (
+    "Paired: the same seeds in all cells, so that they share the order of the data and, where shapes agree, the "
+    "initial weights. Trials are run seed after seed, the cells of each in random order."
+)
+TABLE = (
+    "Nothing was trained here: the results are those of a table. Paired: the first seed of each cell is compared with "
+    "the first of the others, and so on, those that all cells have before the others."
+)
 
 
 def blocks(study: Study, reading: Reading) -> list[Block]:
@@ -41,12 +49,8 @@ def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
     for factor in design.factors:
         levels = words.listed(map(words.level, grid.levels(reading.cells, factor)), 16, "levels more").replace(";", ",")
         told.append(f"Factor {factor}: {levels}." if reading.cells else f"Factor {factor}.")
-    told.append(_seeds(design, study.spec.objective.target))
-    told.append(
-        "Paired: the same seeds in all cells, so that they share the order of the data and, where "
-        "shapes agree, the initial weights. Trials are run seed after seed, the cells of each in "
-        "random order."
-    )
+    told.append(_seeds(design, study.spec.objective.target, study.spec.evaluate is not None))
+    told.append(TABLE if study.spec.evaluate else PAIRED)
     told += _held(design) + _tuned(design)
     if reading.margin:
         told.append(
@@ -56,13 +60,15 @@ def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
     return told
 
 
-def _seeds(design: DesignSpec, metric: str) -> str:
+def _seeds(design: DesignSpec, metric: str, told: bool) -> str:
+    """How many seeds a cell has, by training or as a table has `told` them."""
+    verb = "has" if told else "is trained on"
     if not isinstance(design.replicates, Adaptive):
-        return f"Every cell is trained on {words.counted(design.replicates, 'seed')}."
+        return f"Every cell {verb} {words.counted(design.replicates, 'seed')}."
     one = design.replicates
     what = "each cell's mean" if one.until.of == "means" else "each compared difference"
     return (
-        f"Every cell is trained on {one.at_least} seeds, then on as many more, up to {one.at_most}, as its spread "
+        f"Every cell {verb} {one.at_least} seeds, then as many more, up to {one.at_most}, as its spread "
         f"calls for, until the 95 % interval of {what} is within ±{words.size(float(one.until.half_width), metric)} "
         "(Stein's two stages, 1945)."
     )
@@ -95,7 +101,7 @@ def _tuned(design: DesignSpec) -> list[str]:
 def _costs(design: DesignSpec, reading: Reading) -> list[Block]:
     cells = [*reading.cells, *reading.raw_cells]
     shown = cells[:MOST_CELLS]
-    if not cells:
+    if not any(_cost(one, name) for one in cells for name in COSTS):
         return []
     turned = design.match.turned if design.match else ()
     headers = ("cell", *turned, *(NAMES.get(name, name) for name in COSTS), "")
@@ -119,7 +125,7 @@ def _level(cell: CellResult, name: str) -> str | None:
 
 def _cost(cell: CellResult, name: str) -> str | None:
     value = cell.costs.get(name)
-    return human(value) if isinstance(value, int | float) else None
+    return human(value) if isinstance(value, int | float) and value else None
 
 
 def _not_held(design: DesignSpec, cells: Sequence[CellResult]) -> str:
@@ -137,5 +143,5 @@ def _not_held(design: DesignSpec, cells: Sequence[CellResult]) -> str:
     return (
         f"Not held, and so perhaps a part of any effect: over the compared cells vary {', '.join(wide)}."
         if wide
-        else "No other cost varies over the compared cells."
+        else f"No {'other ' * bool(held)}cost varies over the compared cells."
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import Any
 
 from searchspace.language.problems import shown
 from searchspace.language.space import label
 from searchspace.language.units import human
 from studies.statistics import Estimate
+from studies.verdict.words import around, between
 from worker.metrics import is_share
 
 ALPHA = 0.05
@@ -19,7 +20,9 @@ ALPHA = 0.05
 
 def level(value: Any) -> str:
     """A variable's value: a section by its word or kind, a real number with three digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(label(value) or shown(value).strip("'"))
+    if isinstance(value, str):
+        return value
+    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value)
 
 
 def levels(assignment: Mapping[str, Any]) -> str:
@@ -36,7 +39,9 @@ def value(number: float | None, metric: str) -> str:
 
 def difference(number: float, metric: str, sign: str = "+") -> str:
     """`+0.52`, in points of a share, or in the metric's own unit."""
-    text = f"{number * 100:{sign}.2f}" if is_share(metric) else f"{number:{sign}.3g}"
+    points = number * 100
+    places = 1 - floor(log10(abs(points))) if 0 < abs(points) < 0.005 else 2
+    text = f"{points:{sign}.{places}f}" if is_share(metric) else f"{number:{sign}.3g}"
     return text.replace("-", "−") if re.search("[1-9]", text) else text.lstrip("+-")
 
 
@@ -54,7 +59,7 @@ def mean(told: Estimate | None, metric: str) -> str:
     """`98.52 % ± 0.42`; the mean alone where one seed gives no interval."""
     if told is None:
         return "–"
-    return value(told.mean, metric) + (f" ± {difference(told.half_width, metric, '')}" if told.half_width else "")
+    return " ± ".join(around(told.mean, told.half_width, metric)) if told.half_width else value(told.mean, metric)
 
 
 def ends(told: Estimate, metric: str) -> str:
@@ -62,6 +67,9 @@ def ends(told: Estimate, metric: str) -> str:
     text = difference(told.mean, metric)
     if told.low is None or told.high is None:
         return text
+    if is_share(metric):  # as many decimals as tell whether zero is within
+        text, brackets = between(told.mean * 100, told.low * 100, told.high * 100, 2, "+")
+        return f"{text} {brackets}".replace("-", "−")
     return f"{text} [{difference(told.low, metric)}, {difference(told.high, metric)}]"
 
 
@@ -77,7 +85,7 @@ def share(part: float) -> str:
 
 def count(number: float | None) -> str:
     """`1.99 M`, or a dash."""
-    return "–" if number is None else human(number)
+    return human(number) if number else "–"
 
 
 def in_order(levels: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from studies.spec import StudySpec
 from studies.verdict import conduct, costs, deeper, limits
 from studies.verdict.case import Case
 from studies.verdict.effects import factor_lines
-from studies.verdict.interplay import interaction, unclear
+from studies.verdict.interplay import higher, interaction, unclear
 from studies.verdict.opening import head
 from studies.verdict.shape import best_cells, shape
 from studies.verdict.words import as_text
@@ -34,15 +34,17 @@ def verdict(spec: StudySpec, reading: Reading, images: int) -> list[str]:
     case = Case(spec, reading)
     first = head(case)
     if not case.ran:
-        return [first.text, *conduct.failures(case), *conduct.missing(case)]
+        return [first.text, *conduct.failures(case), *conduct.untuned(case), *conduct.missing(case)]
     leads = _leads(case)
     return [
         first.text,
         limits.setting(case),
         *costs.flips(case),
+        *higher(case),
         *_effects(case, first.text, first.told),
         *conduct.failures(case),
         *conduct.tuned(case, leads),
+        *conduct.untuned(case),
         *conduct.added(case),
         *best_cells(case),
         *deeper.causes(case, leads),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from searchspace.language.problems import shown
 from searchspace.language.space import label
 from studies.analysis.cells import numeric
+from studies.analysis.failures import withheld
 from studies.analysis.results import CellResult, Contrast, FailureTable, Interaction, Reading, Trend
 from studies.design.replicates import needed
 from studies.design.spec import DesignSpec
@@ -19,8 +20,8 @@ from studies.verdict.simple import stands
 from studies.verdict.words import Scale, counted
 from worker.metrics import is_share
 
-CHANCE = ("worker_lost",)
-"""Kinds of failure that have nothing to do with what was trained."""
+STRICT = 0.01
+"""A warning is no claim of the family that Holm corrects, so it is given only where it is nearly sure."""
 
 Standing = Literal["clear", "small", "tied", "open", "withheld", "untested"]
 """`small`: clearly different, and clearly by less than what matters. `untested`: one seed.
@@ -75,7 +76,7 @@ class Case:
         if one.p is None:
             return "untested"
         different, tied = one.p < ALPHA, one.tie is not None and one.tie < ALPHA
-        if (different and self._turns(one)) or (tied and self._failed(one)):
+        if withheld(self.reading.failures, one):
             return "withheld"
         return "small" if different and tied else "clear" if different else "tied" if tied else "open"
 
@@ -106,6 +107,12 @@ class Case:
             kept.setdefault(frozenset((one.first[0], one.second[0])), one)
         return list(kept.values())
 
+    @property
+    def uneven(self) -> bool:
+        """Whether cells are surely off what effects and two-factor interactions add up to, by a strict test."""
+        beyond = self.reading.beyond
+        return beyond is not None and beyond.p < STRICT
+
     def partners(self, factor: str) -> list[str]:
         """The factors on which this one's effect clearly depends."""
         pairs = [(one.first[0], one.second[0]) for one in self.depends()]
@@ -119,18 +126,6 @@ class Case:
         """Whether a claim of this factor would turn if failed trials counted as the worst."""
         found = self.table(factor)
         return found is not None and not found.survives
-
-    def failed_at(self, factor: str, level: Any) -> int:
-        """How many trials failed at a level; 1 where a table that does not survive has no such level."""
-        found = self.table(factor)
-        if found is None:
-            return 0
-        at = [
-            failed
-            for key, (failed, _) in found.counts.items()
-            if key == level or self.level(factor, key) == self.level(factor, level)
-        ]
-        return at[0] if at else int(not found.survives)
 
     def slope(self, one: Contrast) -> bool:
         """Whether a contrast is of the ends of a fitted line, not of two levels that were run against each other."""
@@ -175,17 +170,6 @@ class Case:
                     found.setdefault(name, {})[repr(level)] = level
         return found
 
-    def _turns(self, one: Contrast) -> bool:
-        """A claim cannot turn where none of its two levels' trials failed."""
-        return self.doubted(one.factor) and bool(self._failed(one))
-
-    def _failed(self, one: Contrast) -> int:
-        """Failed trials of the two levels; those that are lost by chance leave what remains as it is."""
-        found = self.table(one.factor)
-        if found is not None and found.survives and set(found.kinds) <= set(CHANCE):
-            return 0
-        return self.failed_at(one.factor, one.low) + self.failed_at(one.factor, one.high)
-
 
 def _pair(one: Contrast) -> tuple[str, str, str]:
     return one.factor, repr(one.low), repr(one.high)
@@ -194,4 +178,6 @@ def _pair(one: Contrast) -> tuple[str, str, str]:
 def _plain(value: Any) -> str:
     if value is None:
         return "none"
-    return f"{value:.4g}" if isinstance(value, float) else shown(value).strip("'")
+    if isinstance(value, str):
+        return shown(value) if set(value) & set(",;:=") or not value else value
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)

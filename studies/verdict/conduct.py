@@ -21,7 +21,7 @@ def failures(case: Case) -> list[str]:
     """Failures that go with a factor or put a claim in doubt, then all of them by cell."""
     tables = [one for one in case.reading.failures if any(failed for failed, _ in one.counts.values())]
     telling = [one for one in tables if one.p < ALPHA or not one.survives]
-    return [_table(case, one) for one in telling] or _by_cell(case)
+    return [*(_table(case, one) for one in telling), *(_by_cell(case) if len(telling) != 1 else [])]
 
 
 def _table(case: Case, one: FailureTable) -> str:
@@ -43,7 +43,7 @@ def _table(case: Case, one: FailureTable) -> str:
 def _by_cell(case: Case) -> list[str]:
     failed = [
         f"{cell.name} ({len(cell.failed)}: {listed([KINDS.get(kind, kind) for kind in Counter(cell.failed.values())])})"
-        for cell in case.reading.cells
+        for cell in (*case.reading.cells, *case.reading.raw_cells)
         if cell.failed and not cell.reason
     ]
     return [f"Failed trials, which may not be missing at random: {some(failed, join='; ')}."] if failed else []
@@ -57,6 +57,22 @@ def tuned(case: Case, leads: Sequence[Contrast]) -> list[str]:
     many = prod(len(options) for options in tune.values())
     told = f"Each cell stands at its own best {listed(list(tune))}, found with the same effort"
     return [f"{told} ({counted(many, 'setting')}).", *_common(case, leads), *_ends(case, tune)]
+
+
+def untuned(case: Case) -> list[str]:
+    """The tuning trials that failed, and that a setting was out of reach by it."""
+    lost = case.reading.untuned
+    if not lost:
+        return []
+    many = sum(sum(one.kinds.values()) for one in lost)
+    at = [
+        f"{one.cell} at {listed([f'{name}={case.level(name, value)}' for name, value in one.setting.items()])} "
+        f"({listed([KINDS.get(kind, kind) for kind in one.kinds])})"
+        for one in lost
+    ]
+    return [
+        f"{counted(many, 'tuning trial')} failed, so a cell could not be had at that setting: {some(at, join='; ')}."
+    ]
 
 
 def _common(case: Case, leads: Sequence[Contrast]) -> list[str]:
@@ -103,7 +119,8 @@ def added(case: Case) -> list[str]:
     aim = f"+-{case.scale.amount(wanted)}"
     of = "effect" if adaptive.until.of == "effects" else "mean"
     reached = f"not reached in {some(wide, 3, '; ')}" if wide else "reached everywhere"
-    return [f"Seeds were added by their spread (Stein), {between} a cell; {aim} of each {of} was {reached}."]
+    start = "Seeds were" if seeds[-1] > adaptive.at_least else "No seed was"
+    return [f"{start} added by their spread (Stein), {between} a cell; {aim} of each {of} was {reached}."]
 
 
 def _wide(case: Case, wanted: float, of: str) -> list[str]:
@@ -129,7 +146,7 @@ def missing(case: Case) -> list[str]:
     if complete and open_:
         told.append(
             f"{complete} of {planned(case)} trials are complete and {open_} to come; "
-            "contrasts use the seeds and cells that both levels have."
+            "contrasts use the seeds and cells that both levels have. Error rates are those of one look, at the end."
         )
     return told
 

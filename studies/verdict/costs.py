@@ -16,7 +16,13 @@ from studies.verdict.words import listed
 UNHELD = ("macs", "params", "activations", "memory", "field")
 NOTABLE_SPREAD = 1.25
 """A cost that is not held and varies by more than this factor is warned of."""
-NAMES = {"memory": "training memory", "train_macs": "training macs", "field": "receptive field"}
+NAMES = {
+    "macs": "MACs",
+    "params": "parameters",
+    "memory": "training memory",
+    "train_macs": "training MACs",
+    "field": "receptive field",
+}
 UNITS = {"memory": "B", "latency": " ms"}
 """What is written behind a cost's number."""
 

@@ -112,7 +112,7 @@ def _error(scale: Scale, values: Sequence[float]) -> str:
 def shares(case: Case) -> list[str]:
     """What part of the variance each source explains, from 1 % on."""
     found = sorted((one for one in case.reading.shares if one.share >= 0.01), key=lambda one: -one.share)
-    if len(found) < 2:
+    if len(found) < 2 or all(len(cell.values) < 2 for cell in case.ran):  # one seed does not show its noise
         return []
     parts = [
         f"{one.share:.0%} {'goes ' if not at else ''}with {_source(one.source)}" for at, one in enumerate(found[:5])

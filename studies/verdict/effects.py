@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from studies.analysis.cells import key, rank
 from studies.analysis.power import seeds_for, smallest_difference
 from studies.analysis.results import Contrast
 from studies.statistics import quantile
@@ -38,7 +39,9 @@ def clause(case: Case, factor: str) -> Clause:
     found = case.of(factor)
     if not found:
         text = "no two complete cells with a common seed differ in it alone, so nothing can be compared"
-        if case.design.arrangement == "latin_hypercube":
+        if len({key(cell.levels[factor]) for cell in case.reading.cells}) == 1:
+            text = "it has one level in this study, so nothing can be compared"
+        elif case.design.arrangement == "latin_hypercube":
             text = "there are too few cells with common seeds to tell the factors' effects from each other; raise runs"
         return Clause(factor, text, UNTOLD)
     if case.claims(factor):
@@ -110,6 +113,8 @@ def groups(case: Case, found: Sequence[Contrast]) -> list[list[str]]:
     """Levels of which every two stand in `found`: each pair is in a group, and no group could be larger."""
     pairs = [frozenset((case.level(one.factor, one.low), case.level(one.factor, one.high))) for one in found]
     order = _ordered(case, found)
+    ranks = {case.level(one.factor, end): rank(end) for one in found for end in (one.low, one.high)}
+    rising = sorted(order, key=lambda level: ranks[level])
     grown: list[list[str]] = []
     for pair in pairs:
         if not any(pair <= set(group) for group in grown):
@@ -117,7 +122,7 @@ def groups(case: Case, found: Sequence[Contrast]) -> list[list[str]]:
             for level in order:
                 if level not in group and all(frozenset((level, other)) in pairs for other in group):
                     group.add(level)
-            grown.append([level for level in order if level in group])
+            grown.append([level for level in (order if len(group) == 2 else rising) if level in group])
     return grown
 
 
@@ -182,9 +187,11 @@ def _open(case: Case, opened: Sequence[Contrast]) -> str:
     widest = max(opened, key=lambda one: abs(one.difference.mean))
     many = counted(widest.difference.n, "seed")
     if case.slope(widest):
-        return f"{many} cannot tell that it matters ({line(case, widest, whole=True)}){case.held_back(widest)}"
+        return f"{many} cannot tell that it matters ({line(case, widest, whole=True)}{case.held_back(widest)})"
+    if not any(one.difference.deviation for one in opened):
+        return f"all {many} give the same ({_pair(case, widest, 2)}), so nothing can be told beside their noise"
     apart = listed(_few([_apart(group) for group in groups(case, opened)]), "or")
-    return f"{many} cannot tell {apart} ({_pair(case, widest, len(opened))}){case.held_back(widest)}"
+    return f"{many} cannot tell {apart} ({_pair(case, widest, len(opened))}{case.held_back(widest)})"
 
 
 def _withheld(case: Case, lost: Sequence[Contrast]) -> str:
@@ -251,7 +258,7 @@ def _left_out(case: Case, factor: str) -> str:
         for one in case.of(factor)
         if one.left_out
     ]
-    return sentences("Left out, because the two cells share too few seeds", _few(told))
+    return sentences(f"Left out of {factor}, because the two cells share too few seeds or one could not be", _few(told))
 
 
 def _places(names: Sequence[str]) -> str:

@@ -37,7 +37,21 @@ def unclear(case: Case) -> list[str]:
     ]
     size = case.scale.effect(widest.difference)
     which = f"the largest, {first} ({sides[0]}) by {second} ({sides[1]}), is {size}{case.held_back(widest)}"
-    return [f"No interaction can be told; {which}, and that effects add up is not shown."]
+    of = " of two factors" if len(case.design.factors) > 2 else ""
+    shown = "" if case.uneven else ", and that effects add up is not shown"
+    return [f"No interaction{of} can be told; {which}{shown}."]
+
+
+def higher(case: Case) -> list[str]:
+    """That three factors or more act on each other, so that an average over the others may hold in no cell."""
+    if not case.uneven or case.reading.beyond is None:
+        return []
+    off = case.scale.amount(case.reading.beyond.deviation)
+    return [
+        f"Three factors or more act on each other: cells are off what effects and two-factor interactions add up to "
+        f"by {off} (standard deviation), more than seeds explain (F test at 1 %). An average over the other factors, "
+        "even a tie, need not hold in any one cell."
+    ]
 
 
 def everywhere(case: Case, one: Contrast) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from studies.design.spec import DesignSpec
 from studies.statistics import image_error
 from studies.verdict.case import Case
 from studies.verdict.costs import held
@@ -24,13 +25,18 @@ BLIND = {
 }
 
 
+def over(design: DesignSpec) -> str:
+    """`, averaged over the other factors`: what a contrast of several factors' study is of."""
+    told = OVER.get(design.arrangement, "") if len(design.factors) > 1 else ""
+    return told.replace("other factors", "other factor") if len(design.factors) == 2 else told
+
+
 def setting(case: Case) -> str:
     """What was compared, on how many seeds, with what held."""
     seeds = sorted({len(cell.values) for cell in case.ran})
     many = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    over = OVER.get(case.design.arrangement, "") if len(case.design.factors) > 1 else ""
     less = " (less is better)" if case.spec.objective.direction == "minimize" else ""
-    compared = f"Compared is {case.metric}{less} of the last epoch, seed by seed{over}"
+    compared = f"Compared is {case.metric}{less} of the last epoch, seed by seed{over(case.design)}"
     holm = f", and claims hold after Holm's correction for {case.reading.claims}" if case.reading.claims > 1 else ""
     brackets = "; in brackets 95 % intervals" if case.reading.claims else ""
     return f"{counted(len(case.ran), 'cell')} of {many}, {held(case)}. {compared}{brackets}{holm}."

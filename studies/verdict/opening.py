@@ -10,7 +10,7 @@ from studies.verdict.conduct import planned, progress
 from studies.verdict.costs import opening
 from studies.verdict.effects import OPEN, WITHHELD, Clause, clause
 from studies.verdict.interplay import interaction
-from studies.verdict.words import LONGEST, listed
+from studies.verdict.words import LONGEST, counted, listed
 
 NOTHING = "No trial is complete yet, so nothing can be said."
 
@@ -26,7 +26,7 @@ class Headline:
 def head(case: Case) -> Headline:
     """Interactions first, then the factors that say the most; as many as one sentence holds."""
     if not case.ran:
-        return Headline(NOTHING)
+        return Headline(_nothing(case))
     depends = [interaction(case, one) for one in case.depends()]
     clauses = [clause(case, factor) for factor in case.design.factors if not case.partners(factor)]
     sure = sorted((one for one in clauses if one.rank <= WITHHELD), key=lambda one: one.rank)
@@ -36,10 +36,17 @@ def head(case: Case) -> Headline:
     return _fitted(_before(case), parts)
 
 
+def _nothing(case: Case) -> str:
+    """Without a value: that none is there yet, or that none will be."""
+    ended = sum(len(cell.failed) for cell in case.reading.cells)
+    failed = f"{counted(ended, 'trial')} failed and none is complete"
+    return f"{failed}, so nothing can be said." if ended else NOTHING
+
+
 def _opened(clauses: list[Clause]) -> list[tuple[str, tuple[Contrast, ...]]]:
     """Of several factors that stay open only the names stand in a headline."""
     if len(clauses) > 1:
-        return [(f"these seeds cannot tell any effect of {listed([one.factor for one in clauses])}", ())]
+        return [(f"these seeds cannot tell any effect of {listed([one.factor for one in clauses], 'or')}", ())]
     return [(f"{one.factor}: {one.text}", one.told) for one in clauses]
 
 
@@ -58,6 +65,8 @@ def _before(case: Case) -> str:
     """`So far (4 of 18 trials), at equal macs (2 M within 4%), `."""
     complete, left = progress(case)
     held = opening(case)
+    if case.uneven:  # no factor's effect is the same everywhere
+        held = f"{held}on average over the other factors, " if held else "On average over the other factors, "
     if not left:
         return held
     return f"So far ({complete} of {planned(case)} trials), {held[:1].lower()}{held[1:]}"

@@ -40,7 +40,7 @@ def best_cells(case: Case) -> list[str]:
     """The cells that are not distinguishable from the best one."""
     names, ran = list(case.reading.best), case.ran
     if (
-        len(case.design.factors) == 1
+        (len(case.design.factors) == 1 and (len(ran) < 3 or case.trend(case.design.factors[0])))
         or not names
         or len(ran) < 2
         or not any(one.p is not None for one in case.reading.contrasts)
@@ -49,6 +49,8 @@ def best_cells(case: Case) -> list[str]:
     among = (
         ", among the trials that did not fail" if any(case.doubted(factor) for factor in case.design.factors) else ""
     )
+    alone = len(case.design.factors) == 1  # beside its contrasts, which Holm corrects for more claims
+    among += " by comparisons with the best alone" if alone and not among else ""
     if len(names) == len(ran):
         return [f"No cell can be ruled out as the best{among} (95 %)."]
     if len(names) == 1:

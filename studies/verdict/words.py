@@ -101,6 +101,15 @@ def as_text(value: Any, metric: str) -> str:
     return f"{value * 100:.2f} %" if is_share(metric) else f"{value:.4g}"
 
 
+def around(mean: float, half_width: float, metric: str) -> tuple[str, str]:
+    """`98.61 %` and `0.42`: a mean and its half-width, with more decimals where that would be written as nothing."""
+    if not is_share(metric):
+        return as_text(mean, metric), f"{half_width:.2g}"
+    half = half_width * 100
+    places = 1 - floor(log10(half)) if 0 < half < 0.01 else 2
+    return f"{mean * 100:.{places}f} %", f"{half:.{places}f}"
+
+
 def plain(value: float) -> str:
     """Two significant digits, never as a power of ten: `0.5`, `12`, `1300`."""
     if not value:

@@ -86,6 +86,8 @@ def _of_array(path: Path, told: dict[str, Any]) -> Array:
         raise ValueError(
             f"{path}: an array of {given} of {raw.dtype} is no example; save (N, {_text(size)}, {channels})"
         )
+    if not np.isfinite(raw).all():
+        raise ValueError(f"{path}: some values are not finite; remove or replace them")
     return raw
 
 

@@ -153,7 +153,12 @@ class OneCycle(Spec):
     final_div: Annotated[Finite, Field(ge=1.0)] = 1e4
 
     def factor(self, at: Progress) -> float:
-        """Half cosines up to the peak at step `warmup_fraction * steps - 1`, then down; as torch's OneCycleLR."""
+        """Half cosines up to the peak at step `warmup_fraction * steps - 1`, then down; as torch's OneCycleLR.
+
+        A training of a single step takes it at the peak, where torch's formula would learn nothing.
+        """
+        if at.steps == 1:
+            return 1.0
         peak = self.warmup_fraction * at.steps - 1
         if peak > 0 and at.step <= peak:
             return _between(1 / self.div, 1.0, at.step / peak)

@@ -107,6 +107,9 @@ def _image(path: Path, shape: tuple[int, ...], given: Image | None) -> Image:
     image = given or (one if len(one) in (3, 4) else (*one, 1))
     if not 2 <= len(image) <= 4 or (one != image and (*one, 1) != image):
         raise ValueError(f"{path}: x of {shape} holds no {list(image)}; save (N, *map size, channels)")
+    if not given and len(image) > 2 and image[0] in (1, 3) and min(image[1:]) > 4:
+        meant = f"move its axis 1 to the end, or write data: {{..., image: {list(image)}}} if it is meant so"
+        raise ValueError(f"{path}: x of {shape} looks as if its channels came first; {meant}")
     if 0 in image:
         raise ValueError(f"{path}: x of {shape} has an empty axis; save at least one value along each")
     return image

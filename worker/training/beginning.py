@@ -53,6 +53,7 @@ def rate(run: Run) -> lr_range.Found:
         value, _ = steps.backward(here.run, *steps.augmented(here, x, y))
         if run.recipe.clip:
             gradients.clip(model.parameters(), run.recipe.clip)
+        steps.check_time(run, "in the range test")
         return value
 
     return lr_range.find(run.model, lambda model, lr: optimizers.make(model, run.recipe.optimizer, lr), loss)
@@ -63,7 +64,7 @@ def ranked(run: Run, job: Job) -> Tensor:
     spec = run.recipe.curriculum
     assert spec is not None
     plain = {name: value for name, value in job.recipe.items() if name not in PLAIN} | {"epochs": spec.epochs}
-    scorer = prepared(run.network, run.splits, replace(job, recipe=plain))
+    scorer = replace(prepared(run.network, run.splits, replace(job, recipe=plain)), deadline=run.deadline)
     scorer.journal.lr, scorer.journal.parts = run.journal.lr, run.journal.parts
     for epoch in range(1, spec.epochs + 1) if spec.order != "random" else ():
         that_fits(scorer, "in ranking the examples", partial(steps.trained, scorer, epoch))

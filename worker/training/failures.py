@@ -49,8 +49,7 @@ def unusable(loss: float, epoch: int, rate: float) -> TrainingFailed:
     return TrainingFailed("diverged", f"the validation loss is {loss} {where}; lower optimizer.lr")
 
 
-def timed_out(seconds: float, step: int, epoch: int) -> TrainingFailed:
-    where = f"at step {step} of epoch {epoch}"
+def timed_out(seconds: float, where: str) -> TrainingFailed:
     cure = "raise timeout_seconds, or lower epochs or the widths"
     return TrainingFailed("timeout", f"the time of {seconds:g} seconds is over {where}; {cure}")
 

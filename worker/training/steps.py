@@ -37,7 +37,7 @@ def trained(run: Run, epoch: int) -> Tally:
             run.average.after_step()
         if hopeless(run, step, loss):
             break
-        check_time(here, step)
+        check_time(run, f"at step {step + 1} of epoch {epoch}")
     if run.average:
         run.average.after_epoch(epoch, run.recipe.epochs)
     return tally
@@ -142,9 +142,9 @@ def hopeless(run: Run, step: int, loss: Tensor) -> bool:
     return step % LOOKED_AT == 0 and run.device.type == "cpu" and not math.isfinite(loss.item())
 
 
-def check_time(here: Epoch, step: int) -> None:
-    if time.monotonic() > here.run.deadline:
-        raise failures.timed_out(here.run.timeout, step + 1, here.number)
+def check_time(run: Run, where: str) -> None:
+    if time.monotonic() > run.deadline:
+        raise failures.timed_out(run.timeout, where)
 
 
 @torch.inference_mode()
@@ -155,6 +155,7 @@ def evaluated(run: Run, part: Part) -> Tensor:
     for x, y in part.in_order(evaluated_at_once(run)):
         outputs = viewed(run, x.to(run.precision.held))
         tally.add(run.loss(outputs, y, 0.0), outputs, y)
+        check_time(run, f"in the validation of epoch {len(run.journal.history) + 1}")
     return tally.means()
 
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from io import StringIO
 from itertools import pairwise
-from math import log2
+from math import ceil, log2, log10
 from typing import Any
 
 from matplotlib import rc_context
@@ -166,13 +166,15 @@ def value_axis(axes: Axes, metric: str, which: str = "y", title: str = "") -> No
     """An axis of the metric's values, shares in percent."""
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda number, _: in_short(number, metric)))
+    axis.set_major_formatter(FuncFormatter(lambda number, _: in_short(number, metric, axis.get_view_interval())))
     axis.set_label_text(title or f"{metric}{', %' if is_share(metric) else ''}")
 
 
-def in_short(number: float, metric: str) -> str:
-    """A tick's text: `98.5` of a share in percent, else four digits."""
-    return f"{number * 100 if is_share(metric) else number:.4g}".replace("-", "−")
+def in_short(number: float, metric: str, view: Sequence[float] = ()) -> str:
+    """A tick's text: `98.5` of a share in percent, else four digits; more where these would not tell ticks apart."""
+    size, span = max(map(abs, view), default=0.0), max(view, default=0.0) - min(view, default=0.0)
+    digits = max(4, 2 + ceil(log10(size / span))) if size and span else 4
+    return f"{number * 100 if is_share(metric) else number:.{digits}g}".replace("-", "−")
 
 
 def difference_axis(axes: Axes, metric: str, title: str) -> None:

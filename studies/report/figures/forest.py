@@ -21,6 +21,7 @@ SIGNS: dict[str, dict[str, Any]] = {
     "clear": {"marker": "o", "color": canvas.BLUE, "mfc": canvas.BLUE, "label": "clear"},
     "tie": {"marker": "s", "color": canvas.GREEN, "mfc": canvas.GREEN, "label": "tie (within the margin)"},
     "open": {"marker": "o", "color": canvas.GRAY, "mfc": "white", "label": "cannot tell"},
+    "withheld": {"marker": "X", "color": canvas.ORANGE, "mfc": "white", "label": "not claimed, for failures"},
     "raw": {"marker": "^", "color": canvas.RED, "mfc": "white", "label": "raw, nothing held"},
     "training": {"marker": "D", "color": canvas.PURPLE, "mfc": canvas.PURPLE, "label": "on training examples"},
     "gap": {"marker": "v", "color": canvas.ORANGE, "mfc": "white", "label": "gap to validation"},
@@ -28,8 +29,11 @@ SIGNS: dict[str, dict[str, Any]] = {
 }
 
 
-def forest(reading: Reading, metric: str, better: str) -> Picture | None:
-    """All contrasts, each beside its raw twin if it has one; None without any. `better` is maximize or minimize."""
+def forest(reading: Reading, metric: str, better: str, over: str) -> Picture | None:
+    """All contrasts, each beside its raw twin if it has one; None without any. `better` is maximize or minimize.
+
+    `over` says what a contrast is of, as the layout has it: `, averaged over the other factors`.
+    """
     lines = contrast_lines(reading)
     if not lines:
         return None
@@ -45,7 +49,7 @@ def forest(reading: Reading, metric: str, better: str) -> Picture | None:
         canvas.difference_axis(axes, metric, title)
         canvas.key(figure, _handles(shown))
 
-    note = "The higher level minus the lower, averaged over the other factors, with 95 % intervals."
+    note = f"The higher level minus the lower{over}, with 95 % intervals."
     note += f" The band is ±{words.size(margin, metric)}: differences within it do not matter." if margin else ""
     note += f" {len(lines) - len(shown)} more are left out." if len(lines) > len(shown) else ""
     return canvas.picture("forest", "Effects with their intervals", _told(lines, metric), draw, height(shown), note)

@@ -43,8 +43,8 @@ def interaction(cells: Sequence[CellResult], factors: Sequence[str], metric: str
     averaged = ", averaged over the other factors" if len(factors) > 2 else ""
     left = f" {len(pairs) - len(shown)} pairs more are left out." if len(pairs) > len(shown) else ""
     note = (
-        f"Means of cells{averaged}. Lines that run side by side: no interaction. Lines that cross: which "
-        f"is better depends.{left}"
+        f"Means of cells{averaged}, without their intervals. Lines that run side by side: no interaction; lines that "
+        f"cross: which is better would depend. What is more than noise stands under Effects.{left}"
     )
     return canvas.picture(
         "interaction", f"Interaction in {metric}", told, draw, 0.2 + (2.9 if columns == 1 else 2.5) * rows, note

@@ -38,7 +38,7 @@ class Scale:
         ticks = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
         axes.yaxis.set_major_locator(FixedLocator([one for one in ticks if self.low / 1.2 <= one <= self.high * 1.2]))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: canvas.in_short(y, self.metric)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: canvas.in_short(y, self.metric, axes.get_ylim())))
         axes.set_ylabel(f"error, % (1 − {self.metric}, log)" if is_share(self.metric) else f"{self.metric} (log)")
 
 

@@ -104,7 +104,7 @@ def stepping(group: Group, epoch: int) -> Iterator[tuple[Tensor, Tensor, list[Te
         if run.average:
             run.average.after_step()
         yield losses.detach(), outputs.detach(), targets
-        steps.check_time(here, step)
+        steps.check_time(run, f"at step {step + 1} of epoch {epoch}")
 
 
 def batches(group: Group, streams: Sequence[steps.Epoch]) -> Iterator[Batch]:
@@ -176,6 +176,7 @@ def evaluated(group: Group) -> list[Tensor]:
         outputs = steps.viewed(run, wide)
         losses = torch.stack([run.loss(one, y, 0.0) for one in outputs.unbind(1)])
         _add(tallies, losses, outputs, [y] * len(tallies))
+        steps.check_time(run, f"in the validation of epoch {len(group.runs[0].journal.history) + 1}")
     return [tally.means() for tally in tallies]
 
 
