@@ -235,6 +235,14 @@ def test_a_resumed_training_has_the_time_that_was_left(tmp_path: Path) -> None:
         list(trainer.train(one))
 
 
+def test_an_average_that_keeps_the_first_weights_says_so(tmp_path: Path) -> None:
+    slow = made(job(tmp_path, average={"kind": "ema", "decay": 0.999})).journal.notes
+    assert slow == [
+        "average: a decay of 0.999 is slow for 18 steps: 98% of it are the first weights; lower it, or train longer"
+    ]
+    assert made(job(tmp_path, average={"kind": "ema", "decay": 0.8})).journal.notes == []
+
+
 def test_a_training_that_went_on_under_another_torch_says_so(tmp_path: Path) -> None:
     one = replace(job(tmp_path, epochs=3), checkpoint_seconds=0.0)
     list(islice(trainer.train(one), 2))

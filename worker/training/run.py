@@ -20,11 +20,14 @@ from worker.job import EpochMetrics, Job, TrainingFailed
 from worker.layers import Auxiliary, Dropout
 from worker.measure import MeasureSpec
 from worker.recipe import Recipe, check_balance, loss_name
+from worker.recipe.spec import Ema
 from worker.training import augment, initial, optimizers
 from worker.training.averaging import Average
 from worker.training.devices import Precision, device_of, precision_of
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+UNLEARNED = 0.05
+"""So much of the first weights in an average at the end is told."""
 SAMPLE = 10_000
 """Training examples that first filters are made of."""
 
@@ -197,7 +200,19 @@ def prepared(network: Network, splits: Splits, job: Job) -> Run:
     )
     if isinstance(recipe.accumulate, int):
         run.split(recipe.accumulate)
+    run.journal.notes += slow_average(run)
     return run
+
+
+def slow_average(run: Run) -> list[str]:
+    """A note where the average of weights never gets rid of the first ones; those weigh decay^steps at the end."""
+    if not isinstance(run.recipe.average, Ema):
+        return []
+    decay, steps = run.recipe.average.decay, run.steps * run.recipe.epochs
+    if decay**steps < UNLEARNED:
+        return []
+    part = f"{decay**steps:.0%} of it are the first weights"
+    return [f"average: a decay of {decay:g} is slow for {steps:,} steps: {part}; lower it, or train longer"]
 
 
 def initialized(network: Network, recipe: Recipe, seed: int, splits: Splits, pool: Tensor) -> nn.Module:
