@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 from searchspace import cost
 from searchspace.advice import KINDS
 from searchspace.blueprint import WORDS
-from searchspace.language.units import amount, fraction, quantity
+from searchspace.language.units import amount, fraction, milliseconds, quantity
 from searchspace.words import branches, parts
 from searchspace.words.raw import AnyNode
 from studies.meanings import meaning, models
@@ -130,6 +130,7 @@ KNOWN: dict[Any, str] = {
 READ: dict[Any, str] = {
     quantity: "count, such as `2M`",
     fraction: "share, such as `4%`",
+    milliseconds: "time, such as `3ms`",
     amount: "size, such as `0.3%`",
 }
 """What is read from text, by the function that reads it."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from searchspace.language.problems import shown
-from searchspace.language.units import amount, bound, fraction, quantity
+from searchspace.language.units import amount, bound, fraction, milliseconds, quantity
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -31,4 +31,5 @@ Quantity = Annotated[int | float | str, BeforeValidator(quantity)]
 Fraction = Annotated[int | float | str, BeforeValidator(fraction)]
 Amount = Annotated[int | float | str, BeforeValidator(amount)]
 """A size in a metric's own unit: `0.3%` of an accuracy is 0.003, `2` of degrees is 2."""
+Milliseconds = Annotated[int | float | str, BeforeValidator(milliseconds)]
 Bound = Annotated[str, BeforeValidator(_bound)]

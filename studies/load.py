@@ -17,7 +17,7 @@ from searchspace.language.sentences import at_keys, problems
 from searchspace.language.space import Assignment, SearchSpace, search_space, survey
 from studies.candidate import Impossible, Study, network_of
 from studies.checks import checks
-from studies.design.cells import every_cell
+from studies.design.cells import sketched
 from studies.errors import NotFound
 from studies.spec import TEMPLATES, StudySpec, one_question
 from studies.tablechecks import unanswered
@@ -197,7 +197,7 @@ def _facts(spec: StudySpec, found: list[Problem]) -> DataFacts | None:
 def _must_hold_a_network(study: Study) -> None:
     """A space in which no network exists, or a match that no cell can reach, is a mistake of the file."""
     if study.spec.design:
-        cells = every_cell(study)
+        cells = sketched(study)
         if all(cell.reason for cell in cells):
             best = min(cells, key=lambda cell: inf if cell.error is None else abs(cell.error))
             what = "no cell is possible" + (f", the nearest is {best.name}" if best.error is not None else "")

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from searchspace.language.units import bound, fraction, human, quantity
+from searchspace.language.units import bound, fraction, human, milliseconds, quantity
 
 QUANTITIES = [
     ("2M", 2_000_000), ("1.5k", 1500), ("1.1M", 1_100_000), ("3G", 3 * 10**9), ("1T", 10**12), (60000, 60000),
@@ -90,6 +90,19 @@ def test_bound_refuses(text: object, message: str) -> None:
 )  # fmt: skip
 def test_human(number: float, digits: int, text: str) -> None:
     assert human(number, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(3, 3.0), ("3ms", 3.0), ("3 ms", 3.0), ("250us", 0.25), ("1.5s", 1500.0)]
+)
+def test_milliseconds(value: object, number: float) -> None:
+    assert milliseconds(value) == number
+
+
+@pytest.mark.parametrize("value", ["3M", 0, "-1ms", None, "fast", True])
+def test_milliseconds_refuses(value: object) -> None:
+    with pytest.raises(ValueError, match="is no time: write a number of milliseconds above 0, such as 3ms"):
+        milliseconds(value)
 
 
 def test_quantity_reads_what_human_writes() -> None:

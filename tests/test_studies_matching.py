@@ -9,6 +9,7 @@ import pytest
 from searchspace.cost import Infeasible
 from searchspace.language.space import search_space
 from studies.candidate import Study
+from studies.design.cells import every_cell, sketched
 from studies.design.costs import counted, held_costs
 from studies.design.matching import Solved, _Problem, solve_cell
 from studies.spec import StudySpec
@@ -228,3 +229,24 @@ def test_a_latency_is_held_by_measuring() -> None:
     near = 10 * (1 + found.error) * 1e-6
     again = study({"latency": near, "by": "width", "tolerance": 1}, {"int": [2, 12]})
     assert solve_cell(again, {"kernel": 1}, {}).reason is None
+
+
+def test_a_latency_that_was_measured_once_is_not_measured_again() -> None:
+    one = study({"latency": "250us", "by": "width", "tolerance": 1}, {"int": [2, 12]})
+    first = [cell.name for cell in sketched(one)]
+    rows = [
+        {"cell": name, "assignment": {"kernel": 1, "width": 3 + at}, "state": "complete", "reason": None}
+        for at, name in enumerate(first)
+    ]
+    rows[-1] |= {"state": "infeasible", "reason": "out of reach"}
+    found = every_cell(one, {row["cell"]: row for row in rows})
+    assert [cell.assignment["width"] for cell in found] == [3 + at for at in range(len(first))]
+    assert [cell.reason for cell in found] == [None] * (len(first) - 1) + ["out of reach"]
+    assert all(cell.errors == {} for cell in found), "nothing is measured"
+
+
+def test_a_latency_is_not_measured_to_see_whether_a_file_is_sound() -> None:
+    one = study({"latency": 1e-6, "by": "width", "tolerance": "5%"}, {"int": [2, 12]})
+    assert {cell.assignment["width"] for cell in sketched(one)} == {2}
+    assert not any(cell.reason or cell.errors for cell in sketched(one))
+    assert "cells" not in one.memo

@@ -14,6 +14,7 @@ SUFFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "T": 12}
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([kMGT]?)\s*")
 _FRACTION = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*")
+_DURATION = re.compile(rf"\s*({_NUMBER})\s*(us|ms|s|)\s*")
 _BOUND = re.compile(r"\s*(<=|>=)\s*([^<>=].*)", re.DOTALL)
 
 
@@ -41,6 +42,15 @@ def amount(value: object) -> float:
     number = Decimal(match[1]).scaleb(-2 if match[2] else 0) if match else Decimal(0)
     if number <= 0:
         raise ValueError(f"{_short(value)} is no size: write a number above 0 or a percentage, such as 0.3%")
+    return float(number)
+
+
+def milliseconds(value: object) -> float:
+    """A time above zero in milliseconds: 3 and "3ms" are 3.0, "250us" is 0.25, "1.5s" is 1500.0."""
+    match = _DURATION.fullmatch(_text(value))
+    number = Decimal(match[1]).scaleb({"us": -3, "s": 3}.get(match[2], 0)) if match else Decimal(0)
+    if number <= 0:
+        raise ValueError(f"{_short(value)} is no time: write a number of milliseconds above 0, such as 3ms")
     return float(number)
 
 

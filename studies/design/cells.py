@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from searchspace.cost import Cost, Infeasible, cost
 from searchspace.language.problems import Path, shown
 from searchspace.language.space import Assignment, label
 from studies.candidate import Study, network_of, place
+from studies.design.costs import MEASURED
 from studies.design.layouts import combinations
-from studies.design.matching import solve_cell
+from studies.design.matching import sketch_cell, solve_cell
 from studies.tabular import costed
 
+Row = Mapping[str, Any]
 RAW = "raw: "
 """What the names of unmatched cells begin with."""
 
@@ -39,11 +41,28 @@ class Cell:
     raw: bool = False
 
 
-def every_cell(study: Study) -> tuple[Cell, ...]:
-    """All cells in the order of their factors' levels, possible or not; counted once for a study."""
+def every_cell(study: Study, stored: Mapping[str, Row] | None = None) -> tuple[Cell, ...]:
+    """All cells in the order of their factors' levels, possible or not; solved once for a study.
+
+    `stored` has a trial of each cell that was solved before: a measured latency would not give the same again.
+    """
     if "cells" not in study.memo:
-        study.memo["cells"] = tuple(_cell(study, combination) for combination in _combinations(study))
+        kept = (stored or {}) if measured(study) else {}
+        study.memo["cells"] = tuple(_cell(study, one, kept.get(_name(study, one))) for one in _combinations(study))
     return study.memo["cells"]  # type: ignore[no-any-return]
+
+
+def sketched(study: Study) -> tuple[Cell, ...]:
+    """The cells; of a latency that is held only whether they could be, since measuring takes long."""
+    if not measured(study):
+        return every_cell(study)
+    return tuple(_cell(study, one, sketch=True) for one in _combinations(study))
+
+
+def measured(study: Study) -> bool:
+    """Whether what is held has to be measured."""
+    match = study.spec.design.match if study.spec.design else None
+    return match is not None and not set(match.targets).isdisjoint(MEASURED)
 
 
 def raw_cells(study: Study) -> tuple[Cell, ...]:
@@ -110,19 +129,35 @@ def _constants(study: Study) -> Assignment:
     return rest | {name: options[0] for name, options in (design.tune or {}).items()}
 
 
-def _cell(study: Study, combination: Assignment) -> Cell:
+def _cell(study: Study, combination: Assignment, stored: Row | None = None, sketch: bool = False) -> Cell:
     assert study.spec.design is not None
-    known = _constants(study)
-    if study.spec.design.match is None:
+    known, match = _constants(study), study.spec.design.match
+    if match is None:
         return _counted(study, combination, known)
+    if stored and not set(match.turned) - set(stored["assignment"]):
+        return _as_stored(study, combination, known, stored)
     try:
-        solved = solve_cell(study, combination, {**combination, **known})
+        solved = (sketch_cell if sketch else solve_cell)(study, combination, {**combination, **known})
     except Infeasible as error:
         where = ("design", "match") if error.where == "match" else place(error)
         name, known = _name(study, combination), {**combination, **known}
         return Cell(name, combination, known, None, None, str(error), where)
     found = (combination, solved.assignment, solved.cost, solved.error, solved.reason)
     return Cell(_name(study, combination), *found, ("design", "match"), solved.errors)
+
+
+def _as_stored(study: Study, combination: Assignment, known: Assignment, stored: Row) -> Cell:
+    """The cell with what was solved for it before, and the reason why it could not be, if there was one."""
+    assert study.spec.design is not None
+    assert study.spec.design.match is not None
+    found = {name: stored["assignment"][name] for name in study.spec.design.match.turned}
+    cell = _counted(study, combination, {**known, **found})
+    return replace(cell, reason=stored["reason"]) if never_tried(stored) else cell
+
+
+def never_tried(row: Row) -> bool:
+    """Whether the row is of a cell that could not be, rather than of a trial that memory was too small for."""
+    return row["state"] == "infeasible" and row.get("failure_kind") is None
 
 
 def _counted(study: Study, combination: Assignment, known: Assignment, prefix: str = "") -> Cell:

@@ -70,6 +70,15 @@ def solve_cell(study: Study, combination: Assignment, known: Assignment) -> Solv
     return _judged(match, assignment, cost, errors, partial(_missed, problem, best))
 
 
+def sketch_cell(study: Study, combination: Assignment, known: Assignment) -> Solved:
+    """A cell of a latency that is held at any value that has a network, unmeasured; `Infeasible` as `solve_cell`."""
+    assert study.spec.design is not None
+    match = study.spec.design.match
+    assert match is not None
+    assignment, cost = timing.sketch(study, match, {**known, **combination})
+    return Solved(assignment, cost, 0.0, {}, None)
+
+
 def _judged(match: MatchTo, assignment: Assignment, cost: Cost, errors: dict[str, float], reason: Any) -> Solved:
     worst = max(errors.values(), key=abs)
     beyond = abs(worst) > float(match.tolerance)

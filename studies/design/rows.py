@@ -25,7 +25,7 @@ PHASES = ("tune", "design", "raw")
 
 def new_rows(study: Study, rows: Sequence[Row], pilot: bool = False) -> list[dict[str, Any]]:
     """The rows that come next, given all that there are, each of which has ended; none where the study is done."""
-    possible = [_as_stored(study, cell, rows) for cell in (*every_cell(study), *raw_cells(study))]
+    possible = [*every_cell(study, {row["cell"]: row for row in reversed(rows)}), *raw_cells(study)]
     if pilot:
         possible = _spread_out(possible)
     tuned = [row for row in rows if row["phase"] == "tune"]
@@ -64,16 +64,6 @@ def _spread_out(cells: Sequence[Cell]) -> list[Cell]:
     if len(able) <= PILOT_CELLS:
         return able
     return [able[round(place * (len(able) - 1) / (PILOT_CELLS - 1))] for place in range(PILOT_CELLS)]
-
-
-def _as_stored(study: Study, cell: Cell, rows: Sequence[Row]) -> Cell:
-    """The cell with what was solved for it before: a measured latency would not give the same again."""
-    assert study.spec.design is not None
-    held = study.spec.design.match
-    if cell.raw or held is None or "latency" not in held.targets:
-        return cell
-    stored = next((row["assignment"] for row in rows if row["cell"] == cell.name), None)
-    return replace(cell, assignment={**cell.assignment, **{n: stored[n] for n in held.turned}}) if stored else cell
 
 
 def _tuning(study: Study, cells: Sequence[Cell], have: Sequence[Row]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from searchspace.blueprint import Spec
 from searchspace.language.problems import FieldError
-from studies.fields import Amount, Fraction, Quantity
+from studies.fields import Amount, Fraction, Milliseconds, Quantity
 from worker.metrics import is_share
 
 HELD = ("macs", "params", "activations", "memory", "train_macs", "field", "latency")
@@ -30,7 +30,7 @@ class MatchTo(Spec):
     memory: Quantity | None = None
     train_macs: Quantity | None = None
     field: Quantity | None = None
-    latency: Quantity | None = None
+    latency: Milliseconds | None = None
     by: str | Annotated[list[str], Field(min_length=1)] | None = None
     tolerance: Fraction = 0.05
 

@@ -38,17 +38,36 @@ class Timed:
 
 def solve(study: Study, match: MatchTo, known: Assignment) -> Timed:
     """By bisection, assuming that a larger value takes longer; `Infeasible` where it cannot be done."""
+    values, timer = _values(study, match), _Timer(study, match.turned, known)
+    return _judged(timer, _nearest(timer, values, match.targets["latency"]) if match.turned else None, match)
+
+
+def sketch(study: Study, match: MatchTo, known: Assignment) -> tuple[Assignment, Cost]:
+    """Whether it could be solved, without measuring: the first value that has a network, from both ends inwards."""
+    values, timer = _values(study, match), _Timer(study, match.turned, known)
+    inwards = [one for pair in zip(values, reversed(values), strict=True) for one in pair]
+    last = None
+    for value in inwards or (None,):
+        try:
+            return timer.assignment(value), counted(study, timer.assignment(value), ("macs",)).cost
+        except Infeasible as error:
+            last = error
+    assert last is not None
+    raise last
+
+
+def _values(study: Study, match: MatchTo) -> range:
+    """The values of the one variable that is turned, none where none is."""
     if find_spec("torch") is None:
         raise Infeasible("match", "a latency is measured with torch, which is not installed; hold macs instead")
     if len(match.targets) > 1:
         raise Infeasible("match", "a latency is held alone, since it is measured; hold one of the two")
-    timer = _Timer(study, match.turned, known)
     if not match.turned:
-        return _judged(timer, None, match)
+        return range(0)
     domain = study.space[match.turned[0]].domain
     if len(match.turned) > 1 or not isinstance(domain, IntRange):
         raise Infeasible("match", "a latency is held by one whole number; name one variable of {int: [low, high]}")
-    return _judged(timer, _nearest(timer, domain.values(), match.targets["latency"]), match)
+    return domain.values()
 
 
 class _Timer:
