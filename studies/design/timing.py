@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from statistics import median
 
 from searchspace.cost import Cost, Infeasible
 from searchspace.language.space import Assignment
@@ -15,13 +15,15 @@ from studies.design.costs import counted
 from studies.design.misses import either, raised
 from studies.design.spec import MatchTo
 
-REPEATS = 3
-"""The values near the target are measured so many times, in turns."""
+POINTS = 9
+"""So many values are measured in one step of the search."""
+TURNS = 3
+"""So often, in turns: what else the machine does then falls on all of them alike."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """The value whose median latency is nearest, with its `spread`: half the distance of the quartiles, in ms."""
+    """The value whose latency is nearest, with its `spread`: half the range of its turns, in ms."""
 
     assignment: Assignment
     cost: Cost
@@ -37,9 +39,13 @@ class Timed:
 
 
 def solve(study: Study, match: MatchTo, known: Assignment) -> Timed:
-    """By bisection, assuming that a larger value takes longer; `Infeasible` where it cannot be done."""
+    """The nearest value, assuming that a larger one is never faster; `Infeasible` where it cannot be done."""
     values, timer = _values(study, match), _Timer(study, match.turned, known)
-    return _judged(timer, _nearest(timer, values, match.targets["latency"]) if match.turned else None, match)
+    if match.turned:
+        return _judged(timer, *_nearest(timer, values, match.targets["latency"]), match)
+    for _ in range(TURNS):
+        timer.measure(None)
+    return _judged(timer, None, timer.latency(None), match)
 
 
 def sketch(study: Study, match: MatchTo, known: Assignment) -> tuple[Assignment, Cost]:
@@ -75,57 +81,74 @@ class _Timer:
 
     def __init__(self, study: Study, names: tuple[str, ...], known: Assignment) -> None:
         self.study, self.names, self.known = study, names, known
-        self.found: dict[int | None, list[tuple[float, float, float]]] = {}
+        self.found: dict[int | None, list[float]] = {}
 
     def assignment(self, value: int | None) -> Assignment:
         """With the turned variable at this value."""
         return self.known if value is None else {**self.known, self.names[0]: value}
 
-    def measure(self, value: int | None) -> float:
-        """One more measurement; the median of all so far."""
+    def measure(self, value: int | None) -> None:
+        """One more measurement."""
         from worker.measuring.single import latency
 
         network = counted(self.study, self.assignment(value), ("macs",)).network
         self.found.setdefault(value, []).append(latency(network))
-        return self.latency(value)
+
+    def exists(self, value: int) -> bool:
+        """Whether there is a network."""
+        try:
+            counted(self.study, self.assignment(value), ("macs",))
+        except Infeasible:
+            return False
+        return True
+
+    def curve(self, values: Sequence[int]) -> dict[int, float]:
+        """Milliseconds by value: measured in turns, then the nearest curve that never falls (isotonic regression)."""
+        from scipy.optimize import isotonic_regression
+
+        for _ in range(TURNS):
+            for value in values:
+                self.measure(value)
+        fitted = isotonic_regression([self.latency(value) for value in values]).x
+        return dict(zip(values, map(float, fitted), strict=True))
 
     def latency(self, value: int | None) -> float:
-        """The median in milliseconds."""
-        return median(middle for _, middle, _ in self.found[value])
+        """The milliseconds of the fastest turn, the one that the machine's other work disturbed least."""
+        return min(self.found[value])
 
     def spread(self, value: int | None) -> float:
-        """Half the distance between the quartiles."""
-        return median((high - low) / 2 for low, _, high in self.found[value])
+        """Half the range of the turns."""
+        return (max(self.found[value]) - min(self.found[value])) / 2
 
 
-def _nearest(timer: _Timer, values: range, target: float) -> int:
-    """Bisection, then the neighbours on both sides again and again, in turns."""
+def _nearest(timer: _Timer, values: range, target: float) -> tuple[int, float]:
+    """The value whose latency is nearest, of equally near ones the largest, and its milliseconds.
+
+    Over the whole range, then between the neighbours of the best, until these are all measured.
+    """
     low, high = 0, len(values) - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _time(timer, values[middle]) >= target else (middle + 1, high)
-    near = [values[place] for place in range(max(0, low - 2), min(len(values), low + 2))]
-    for _ in range(REPEATS):
-        for value in near:
-            _time(timer, value)
-    possible = [value for value in near if value in timer.found]
-    if not possible:
-        raise Infeasible("match", f"no network exists near {timer.names[0]} = {values[low]}; narrow its range")
-    return min(possible, key=lambda value: abs(timer.latency(value) - target))
+    while True:
+        places = [place for place in _spaced(low, high) if timer.exists(values[place])]
+        if not places:
+            raise Infeasible("match", f"no network exists near {timer.names[0]} = {values[low]}; narrow its range")
+        curve = timer.curve([values[place] for place in places])
+        best = min(places, key=lambda place: (abs(curve[values[place]] - target), -place))
+        if high - low < POINTS:
+            return values[best], curve[values[best]]
+        at = places.index(best)
+        low, high = places[max(0, at - 1)], places[min(len(places) - 1, at + 1)]
 
 
-def _time(timer: _Timer, value: int) -> float:
-    """The latency; endless where no network exists, so that bisection goes down."""
-    try:
-        return timer.measure(value)
-    except Infeasible:
-        return float("inf")
+def _spaced(low: int, high: int) -> list[int]:
+    """At most `POINTS` places from `low` to `high`, each about as many times the one before."""
+    if high - low < POINTS:
+        return [*range(low, high + 1)]
+    ratio = (high + 1) / (low + 1)
+    return sorted({round((low + 1) * ratio ** (one / (POINTS - 1))) - 1 for one in range(POINTS)})
 
 
-def _judged(timer: _Timer, value: int | None, match: MatchTo) -> Timed:
-    if value is None:
-        timer.measure(value)
-    target, got, spread = match.targets["latency"], timer.latency(value), timer.spread(value)
+def _judged(timer: _Timer, value: int | None, got: float, match: MatchTo) -> Timed:
+    target, spread = match.targets["latency"], timer.spread(value)
     cost = counted(timer.study, timer.assignment(value), ("macs",)).cost
     error, tolerance = (got - target) / target, float(match.tolerance)
     reason = None
