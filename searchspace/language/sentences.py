@@ -35,7 +35,7 @@ def _found(error: ValidationError, document: Any, model: type[BaseModel]) -> dic
     findings = [(finding, _place(finding, document)) for finding in error.errors(include_url=False)]
     inner = {where[:end] for _, where in findings for end in range(len(where))}
     inner |= {where for finding, where in findings if finding["type"] == "missing"}
-    inner |= {where for finding, where in findings if finding["type"].startswith(("greater_than", "less_than"))}
+    inner |= {where for finding, where in findings if finding["type"].startswith(("greater_than", "less_than", "too_short"))}
     found: dict[Any, Problem] = {}
     for finding, where in findings:
         gap = finding["type"] == "missing"
