@@ -13,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from searchspace.language.problems import UNKNOWN, FieldError, Path, Problem, nearest, shown
 from searchspace.language.yamlio import resolve
 
+DEEPER = ("missing", "greater_than", "less_than", "too_short")
+"""Kinds of findings of a branch of a union that knew what it had before it: they tell, and not another branch."""
+
 
 def problems(error: ValidationError, document: Any, model: type[BaseModel], at: Path = ()) -> list[Problem]:
     """One problem per mistake of `document`, which `model` refused; `at` is the document's own place in its file.
@@ -34,8 +37,7 @@ def _found(error: ValidationError, document: Any, model: type[BaseModel]) -> dic
     """
     findings = [(finding, _place(finding, document)) for finding in error.errors(include_url=False)]
     inner = {where[:end] for _, where in findings for end in range(len(where))}
-    inner |= {where for finding, where in findings if finding["type"] == "missing"}
-    inner |= {where for finding, where in findings if finding["type"].startswith(("greater_than", "less_than", "too_short"))}
+    inner |= {where for finding, where in findings if finding["type"].startswith(DEEPER)}
     found: dict[Any, Problem] = {}
     for finding, where in findings:
         gap = finding["type"] == "missing"
