@@ -3,15 +3,13 @@
 Every network is filled in, checked and counted in closed form; where a cost is known to rise with what is turned, few
 are. The other side is what it was before: every width of the range counted.
 
-Wanted: 500 cells of a width in 1..512 in under 2 s. Measured 2026-11-21 on 2 shared cores of an AMD EPYC,
-Python 3.11.7, medians of 3 rounds (every width: one round of 5 cells, scaled to 500):
+Wanted: 500 cells of a width in 1..512 in under 2 s. Measured 2026-11-21 on 2 quiet cores of an AMD EPYC (load 0.9),
+Python 3.11.7, medians of 5 rounds (every width: one round of 5 cells, scaled to 500):
 
-    macs by width 1.4 s              params by width 2.0 s             training memory by width 5.2 s
-    macs by a real multiplier 7.1 s  macs and params by two 20 s       macs, every width 50 s
+    macs by width 0.90 s             params by width 0.82 s            training memory by width 2.3 s
+    macs by a real multiplier 4.0 s  macs and params by two 9.4 s      macs, every width 47 s
 
-Others were at work on the machine (load 5.5), so these are upper limits, and params by width is not under 2 s in them;
-an earlier single run of macs by width, at a lower load that was not written down, took 0.72 s. Measure it again
-when the machine is quiet.
+So counted costs of the network are held in time, and training memory, which follows every tensor, is not.
 """
 
 from __future__ import annotations
