@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from searchspace.blueprint import Blueprint
 from searchspace.core import Auxiliary, Network, Sequence, Shape
@@ -12,6 +13,14 @@ from searchspace.words.parts import Place
 
 LARGEST_INPUT = 4_096
 """The largest input side that the cure of a window that does not fit is looked for."""
+
+
+class Realized(NamedTuple):
+    """A network that can exist, its layers in order, and what it costs."""
+
+    network: Network
+    layers: tuple[Layer, ...]
+    cost: Cost
 
 
 def lower(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
@@ -33,18 +42,18 @@ def checked(network: Network, strict_division: bool = False) -> Network:
 
 def realized(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Network:
     """The network, if it can exist and be trained: it and its auxiliary classifiers end in `outputs` numbers."""
-    return counted(blueprint, input_shape, outputs)[0]
+    return counted(blueprint, input_shape, outputs).network
 
 
-def counted(blueprint: Blueprint, input_shape: Shape, outputs: int) -> tuple[Network, Cost]:
-    """The realized network and what it costs, in one walk."""
+def counted(blueprint: Blueprint, input_shape: Shape, outputs: int) -> Realized:
+    """The realized network with its layers and what it costs, in one walk."""
     if blueprint.classes not in (None, outputs):
         cure = "leave classes out or name the data's number"
         raise Infeasible("classes", f"the blueprint is for {blueprint.classes} classes, the data has {outputs}; {cure}")
     network = lower(blueprint, input_shape, outputs)
     layers, total = _counted(network, blueprint.strict_division)
     _ends(layers, input_shape, outputs)
-    return network, total
+    return Realized(network, layers, total)
 
 
 def _counted(network: Network, strict_division: bool) -> tuple[tuple[Layer, ...], Cost]:

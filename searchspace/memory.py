@@ -99,11 +99,19 @@ class Memory:
 
 
 def memory(
-    network: Network, batch: int, optimizer: str = "sgd_momentum", value_bytes: int = 4, parts: int = 1
+    network: Network,
+    batch: int,
+    optimizer: str = "sgd_momentum",
+    value_bytes: int = 4,
+    parts: int = 1,
+    layers: tuple[Layer, ...] | None = None,
 ) -> Memory:
-    """The memory for batches of `batch` examples with numbers of `value_bytes`, each computed in so many parts."""
+    """The memory for batches of `batch` examples with numbers of `value_bytes`, each computed in so many parts.
+
+    `layers` are the network's, where they are traced already.
+    """
     size = -(-batch // parts)
-    found = of_trace(network, trace(network), size, optimizer, value_bytes)
+    found = of_trace(network, layers or trace(network), size, optimizer, value_bytes)
     rest = value_bytes * prod(network.input) * (batch - size)
     return found if parts == 1 else replace(found, waiting=found.gradients + rest)
 
@@ -282,10 +290,11 @@ class _Backward:
 
         Maps have them last, so torch turns the places of the maxima and the gradient that it makes.
         """
-        layer, after = self.traced[place], self.traced[place + 1 :]
-        node = next((row.node for row in after if not isinstance(row.node, Dropout)), None)
-        turned = node in (GlobalPool("average"), Flatten()) and len(layer.in_shape) == 3 and place > self.first
-        if not (turned and isinstance(layer.node, Pool) and layer.indices):
+        layer = self.traced[place]
+        if not (isinstance(layer.node, Pool) and layer.indices and len(layer.in_shape) == 3 and place > self.first):
+            return 0
+        after = (row.node for row in self.traced[place + 1 :] if not isinstance(row.node, Dropout))
+        if next(after, None) not in (GlobalPool("average"), Flatten()):
             return 0
         return self.map_bytes * (INDEX_BYTES * layer.indices // self.value_bytes + prod(layer.in_shape))
 

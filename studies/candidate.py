@@ -17,7 +17,7 @@ from searchspace.language.origins import Expanded
 from searchspace.language.problems import Path, Problem, SpecError
 from searchspace.language.sentences import problems
 from searchspace.language.space import Assignment, SearchSpace
-from searchspace.lower import counted
+from searchspace.lower import Realized, counted
 from studies import tabular
 from studies.fingerprint import digest
 from studies.recipes import recipe_problems
@@ -125,12 +125,18 @@ def network_of(study: Study, assignment: Assignment) -> Network:
 
 def counted_of(study: Study, assignment: Assignment) -> tuple[Network, Cost, Recipe]:
     """The network of an assignment, what it costs and how it is trained; `Impossible` if it cannot exist."""
+    found, recipe = realized_of(study, assignment)
+    return found.network, found.cost, recipe
+
+
+def realized_of(study: Study, assignment: Assignment) -> tuple[Realized, Recipe]:
+    """The network of an assignment with its layers and cost, and how it is trained."""
     blueprint, recipe, expanded = _filled(study.space, assignment, study.spec.task)
-    return *realized_at(study, blueprint, expanded), recipe
+    return realized_at(study, blueprint, expanded), recipe
 
 
-def realized_at(study: Study, blueprint: Blueprint, expanded: Expanded) -> tuple[Network, Cost]:
-    """The network of a blueprint and its cost; `Impossible` says where in the file, by the blueprint's expansion."""
+def realized_at(study: Study, blueprint: Blueprint, expanded: Expanded) -> Realized:
+    """The network of a blueprint, its layers and cost; `Impossible` says where in the file, by its expansion."""
     try:
         return counted(blueprint, study.facts.shape, study.facts.outputs)
     except Infeasible as error:
@@ -152,7 +158,7 @@ def candidate(study: Study, assignment: Assignment) -> Candidate:
     blueprint, recipe = filled(study.space, assignment, study.spec.task)
     plain = (blueprint.model_dump(mode="json"), recipe.model_dump(mode="json", exclude_none=True))
     try:
-        network, total = counted(blueprint, study.facts.shape, study.facts.outputs)
+        network, _, total = counted(blueprint, study.facts.shape, study.facts.outputs)
         total = tabular.costed(study.spec, study.space, assignment, total)
     except Infeasible as error:
         return Candidate(assignment, *plain, None, None, (Violation(error.where, str(error), 1.0),))

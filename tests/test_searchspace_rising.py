@@ -63,7 +63,7 @@ def known(tree: Any, channels: int, bytes_too: bool = False) -> bool:
 def costs_of(tree: Any, value: int, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     try:
         blueprint = Blueprint.model_validate(expand.expand(tree, {"w": value, "k": 2}).tree)
-        network, cost = counted(blueprint, shape, 5)
+        network, _, cost = counted(blueprint, shape, 5)
     except (Infeasible, ValueError):
         return None
     return cost.macs, cost.params, cost.activations, cost.field, cost.train_macs, memory(network, 4).train_peak

@@ -11,8 +11,9 @@ from searchspace.cost import Cost, Infeasible
 from searchspace.language.origins import Expanded
 from searchspace.language.problems import SpecError, dotted
 from searchspace.language.space import BLUEPRINT, Assignment
+from searchspace.lower import Realized
 from searchspace.memory import memory, remembered
-from studies.candidate import Study, counted_of, realized_at
+from studies.candidate import Study, realized_at, realized_of
 from studies.design.spec import HELD
 from worker.recipe import Recipe
 
@@ -33,37 +34,36 @@ class Counted(NamedTuple):
 def counted(study: Study, assignment: Assignment, names: Collection[str]) -> Counted:
     """The counted costs of these names; `Infeasible` where no such network can exist or be trained so."""
     try:
-        network, cost, recipe = _made(study, assignment, names)
+        made, recipe = _made(study, assignment, names)
     except SpecError as error:
         first = error.problems[0]
         raise Infeasible(dotted(first.where[1:] or first.where), first.message) from None
-    return Counted(network, cost, {name: _value(study, name, network, cost, recipe) for name in names})
+    return Counted(made.network, made.cost, {name: _value(study, name, made, recipe) for name in names})
 
 
 def held_costs(study: Study, assignment: Assignment) -> dict[str, float]:
     """Everything that could be held, of one assignment, as far as it can be counted."""
-    found = counted(study, assignment, ())
-    network, cost, recipe = found.network, found.cost, counted_of(study, assignment)[2]
+    made, recipe = realized_of(study, assignment)
     values = {}
     for name in HELD:
         if name not in MEASURED:
             try:
-                values[name] = _value(study, name, network, cost, recipe)
+                values[name] = _value(study, name, made, recipe)
             except Infeasible:  # the optimizer's memory is not counted, or the data is not here
                 continue
     return values
 
 
-def _made(study: Study, assignment: Assignment, names: Collection[str]) -> tuple[Network, Cost, Recipe | None]:
+def _made(study: Study, assignment: Assignment, names: Collection[str]) -> tuple[Realized, Recipe | None]:
     """The recipe is read only where a cost needs it: that takes as long as all the rest."""
     if set(names) & set(OF_TRAINING) or not names:
-        return counted_of(study, assignment)
+        return realized_of(study, assignment)
     expanded = blueprint_at(study, assignment)
     try:
         blueprint = Blueprint.model_validate(expanded.tree)
     except ValueError:
-        return counted_of(study, assignment)  # which says what is wrong
-    return *realized_at(study, blueprint, expanded), None
+        return realized_of(study, assignment)  # which says what is wrong
+    return realized_at(study, blueprint, expanded), None
 
 
 def blueprint_at(study: Study, assignment: Assignment) -> Expanded:
@@ -74,17 +74,17 @@ def blueprint_at(study: Study, assignment: Assignment) -> Expanded:
     return sections[BLUEPRINT]
 
 
-def _value(study: Study, name: str, network: Network, cost: Cost, recipe: Recipe | None) -> float:
+def _value(study: Study, name: str, made: Realized, recipe: Recipe | None) -> float:
     if recipe is None or name in OF_NETWORK:
-        return float(getattr(cost, name))
+        return float(getattr(made.cost, name))
     if name == "train_macs":
-        return float(cost.train_macs * _examples(study, recipe) * recipe.epochs)
+        return float(made.cost.train_macs * _examples(study, recipe) * recipe.epochs)
     kind = remembered(recipe.optimizer.kind, getattr(recipe.optimizer, "momentum", 0.0))
     if kind is None:
         cure = "hold another cost or choose another optimizer"
         raise Infeasible("match", f"the memory that {recipe.optimizer.kind} needs is not counted; {cure}")
     parts = recipe.accumulate if isinstance(recipe.accumulate, int) else 1
-    return float(memory(network, _batch(study, recipe), kind, parts=parts).train_peak)
+    return float(memory(made.network, _batch(study, recipe), kind, parts=parts, layers=made.layers).train_peak)
 
 
 def _batch(study: Study, recipe: Recipe) -> int:

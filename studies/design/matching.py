@@ -19,7 +19,6 @@ from searchspace.words.parts import MAX_WIDTH
 from studies.candidate import Study
 from studies.design import timing
 from studies.design.costs import MEASURED, OF_NETWORK, OF_TRAINING, blueprint_at, counted
-from studies.design.costs import held_costs as held_costs
 from studies.design.misses import missed, unmatched
 from studies.design.spec import MatchTo
 
