@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from support.simulated import Rule, limits
 
 from studies import inline
 from studies.analysis.power import power_of, smallest_difference
@@ -46,7 +46,6 @@ from studies.store import Engine, connect, query
 from studies.verdict import verdict
 from worker import table
 
-Rule = Callable[[Mapping[str, Any]], float]
 Judge = Callable[[str], bool | None]
 POINT = 0.01
 CLAIM = re.compile(
@@ -236,8 +235,7 @@ def told(made: Made, number: int) -> None:
     for name, judge in made.judges.items():
         said = [one for text in found if (one := judge(text)) is not None]
         hits, many = sum(said), len(said)
-        low = float(beta.ppf(0.025, hits, many - hits + 1)) if hits else 0.0
-        high = float(beta.ppf(0.975, hits + 1, many - hits)) if hits < many else 1.0
+        low, high = limits(hits, many)
         print(f"{made.name:46} {name:11} {hits / many:7.2%}  [{low:.2%}, {high:.2%}] of {many}", flush=True)
 
 

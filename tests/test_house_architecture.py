@@ -33,6 +33,9 @@ LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 350, 45, 12  # lines; the medi
 
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix() for top in ("benchmarks", "docs") for path in (ROOT / top).rglob("*.py")
+)
 every_file = pytest.mark.parametrize("name", NAMES)
 
 
@@ -103,7 +106,7 @@ def test_searchspace_is_light(name: str) -> None:
     assert not wrong, f"{wrong}: searchspace has the standard library, pydantic and yaml; move the code to worker/"
 
 
-@every_file
+@pytest.mark.parametrize("name", [*NAMES, *SCRIPTS])
 def test_files_are_short(name: str) -> None:
     lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST_FILE, (

@@ -35,8 +35,12 @@ def test_without_a_gpu_its_benchmark_says_so(tmp_path: Path) -> None:
         (["training.py", "--tiny", "--only", "8x8"], ["8x8 digits", "hand, foreach", "loader"]),
         (["matching.py", "--rounds", "1", "--cells", "2"], ["macs by width", "real multiplier", "every width"]),
         (["calibration.py", "--tiny"], ["coverage of 95 %", "any false claim", "at the margin", "stated 80.00%"]),
+        (
+            ["verdicts.py", "--tiny", "--only", "2 x 2, 3 seeds"],
+            ["stated for the effect: 80.0%", "false claim", "of 5"],
+        ),
     ],
-    ids=["gpu", "training", "matching", "calibration"],
+    ids=["gpu", "training", "matching", "calibration", "verdicts"],
 )
 def test_benchmarks_run(script: list[str], says: list[str], tmp_path: Path) -> None:
     told = ran([PYTHON, str(ROOT / "benchmarks" / script[0]), *script[1:]], tmp_path)
