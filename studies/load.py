@@ -18,6 +18,7 @@ from searchspace.language.space import Assignment, SearchSpace, search_space, su
 from studies.candidate import Impossible, Study, network_of
 from studies.checks import checks
 from studies.design.cells import sketched
+from studies.design.spec import DesignSpec
 from studies.errors import NotFound
 from studies.spec import TEMPLATES, StudySpec, one_question
 from studies.tablechecks import unanswered
@@ -121,7 +122,18 @@ def _readable(data: dict[str, Any]) -> tuple[StudySpec, set[str], list[Problem]]
 
 def _stood_in(data: dict[str, Any], broken: set[str]) -> dict[str, Any]:
     kept = {name: value for name, value in data.items() if name not in broken}
-    return kept | {name: STAND_INS[name] for name in broken if name in STAND_INS}
+    kept |= {name: STAND_INS[name] for name in broken if name in STAND_INS}
+    return kept | {"design": STAND_INS["design"] | _tuned(data)} if "design" in broken and data.get("design") else kept
+
+
+def _tuned(data: dict[str, Any]) -> dict[str, Any]:
+    """What `design.tune` declares for other sections, where it can be read though the rest of the design cannot."""
+    try:
+        told = {"tune": data["design"]["tune"]}
+        DesignSpec.model_validate(STAND_INS["design"] | told)
+    except (KeyError, TypeError, ValidationError):
+        return {}
+    return told
 
 
 def _once(found: list[Problem]) -> list[Problem]:

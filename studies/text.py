@@ -9,7 +9,6 @@ from searchspace.language.problems import shown
 from searchspace.language.space import label
 from searchspace.language.units import human
 from studies.verdict.words import around, as_text
-from worker.metrics import is_share
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -63,8 +62,3 @@ def metric(value: Any, name: str) -> str:
 def count(value: Any) -> str | None:
     """A number with three digits and a suffix; nothing where there is none, or no network to count."""
     return human(value) if value else None
-
-
-def points(size: float, name: str) -> str:
-    """The size of a difference: `0.52 points` of an accuracy, `0.13` of anything else."""
-    return f"{size * 100:.2g} points" if is_share(name) else f"{size:.2g}"

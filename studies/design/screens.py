@@ -14,9 +14,11 @@ from studies.candidate import Study
 from studies.design.cells import names, settings
 from studies.design.spec import DesignSpec, MatchTo
 from studies.design.tuning import at_the_end, chosen, means
-from studies.text import assignment, count, filled, interval, points, setting, table
+from studies.text import assignment, count, filled, interval, setting, table
 from studies.verdict import as_text, verdict
 from studies.verdict.costs import NAMES, NOTABLE_SPREAD
+from studies.verdict.words import Scale
+from worker.metrics import is_share
 
 Row = Mapping[str, Any]
 COSTS = ("macs", "params", "activations")
@@ -112,23 +114,23 @@ def _cell(cell: Row, turned: Sequence[str], held: Mapping[str, float]) -> list[A
 
 def _power(study: Study, facts: Row) -> list[str]:
     """The smallest difference that the study can tell, and the seeds for one that matters."""
-    metric, told = study.spec.objective.target, facts["power"]
+    scale, told = Scale(is_share(study.spec.objective.target)), facts["power"]
     if told is None:
         return [
             "how small a difference this can tell is not known before a seed's noise is: `archstudy run --pilot` "
             "trains a few of these trials, or write design.noise"
         ]
-    noise = f"one seed's deviation {points(told['deviation'], metric)} ({told['source']})"
+    noise = f"one seed's deviation {scale.amount(told['deviation'])} ({told['source']})"
     if told["smallest"] is None:
         return [f"one replicate tells no noise, so no difference; {noise}"]
     tests = f", one of {told['tests']} claims" if told["tests"] > 1 else ""
-    lines = [
-        f"with {told['seeds']} seeds a difference of {points(told['smallest'], metric)} between two levels would show "
-        f"(80 % power{tests}); {noise}"
-    ]
+    least = f"a difference of {scale.amount(told['smallest'])} between two levels"
+    if scale.share and told["smallest"] > 1:
+        least = f"no difference that {study.spec.objective.target} can have between two levels"
+    lines = [f"with {told['seeds']} seeds {least} would show (80 % power{tests}); {noise}"]
     if told["margin"] is None:
         return lines
-    wanted, needed = points(told["margin"], metric), told["seeds_for_margin"]
+    wanted, needed = scale.amount(told["margin"]), told["seeds_for_margin"]
     return [
         *lines,
         f"to show {wanted}, the smallest that matters, takes {f'{needed:,}' if needed else 'over 10,000'} seeds",
