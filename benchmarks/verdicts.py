@@ -49,7 +49,9 @@ from worker import table
 Judge = Callable[[str], bool | None]
 POINT = 0.01
 CLAIM = re.compile(
-    r"\w+ is better than \w+ by|the effect of \w+ depends|[Ee]ach doubling changes|changes by [^()]*less", re.I
+    r"\w+ is better than \w+ by|the effect of \w+ depends|[Ee]ach doubling changes|changes by [^()]*less"
+    r"|from \S+ to \S+ \w+ changes by [-+.\d]+ points? \[[^\]]*\](?!, within)",
+    re.I,
 )
 """What claims a difference; a line that is told in brackets behind `cannot tell` is none."""
 INTERVAL = r"([-+]?[\d.]+) points? \[([-+]?[\d.]+), ([-+]?[\d.]+)\]"
@@ -183,7 +185,7 @@ def stein(half_width: str, of: str, most: int) -> dict[str, Any]:
 
 
 def uneven(levels: Mapping[str, Any]) -> float:
-    """A deviation that differs by cell, fourfold."""
+    """A deviation that differs by cell, up to eightfold."""
     return 0.5 * float(levels["depth"]) / (1 + (levels["kind"] == "b"))
 
 

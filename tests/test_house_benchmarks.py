@@ -1,6 +1,7 @@
 """The benchmarks still run: each on a few examples for a moment. What they then say means nothing, and is not read."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,20 @@ def test_long_benchmarks_run(script: list[str], says: str, tmp_path: Path, pytes
     if "slow" not in pytestconfig.getoption("-m"):
         pytest.skip("a minute each: ask with `-m slow`")
     assert says in ran([PYTHON, str(ROOT / "benchmarks" / script[0]), *script[1:]], tmp_path)
+
+
+CLAIMS = {
+    "from 0 to 0.7 val_accuracy changes by -2.08 points [-2.24, -1.92].": True,
+    "width: each doubling changes val_accuracy by +1.0 points [+0.8, +1.2].": True,
+    "At equal MACs, kind: b is better than a by 2.0 points [1.8, 2.2].": True,
+    "kind: a and b tie within 2 points (+0.1 points [-0.2, +0.4]).": False,
+    "these seeds cannot tell rate (from 0 to 0.7 val_accuracy changes by -0.1 points [-0.4, +0.2]).": False,
+    "from 0 to 0.7 val_accuracy changes by -0.1 points [-0.2, -0.0], within the 2 that matter.": False,
+}
+
+
+@pytest.mark.parametrize("text", CLAIMS)
+def test_the_simulation_sees_every_kind_of_claim(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    claimed = runpy.run_path(str(ROOT / "benchmarks/verdicts.py"))["claimed"]
+    assert claimed(text) is CLAIMS[text]

@@ -9,6 +9,7 @@ import pytest
 from readings import rows, spec
 from scipy import stats
 
+from studies.analysis.failures import withheld
 from studies.analysis.reading import read
 from studies.analysis.results import Reading
 from studies.analysis.slopes import effects, in_doublings, sloped
@@ -32,14 +33,20 @@ def study(**more: Any) -> StudySpec:
 
 
 def trials(
-    width: float, kind: float = 0.0, rate: float = 0.0, noise: float = 0.004, seeds: int = 5, lost: tuple[int, ...] = ()
+    width: float,
+    kind: float = 0.0,
+    rate: float = 0.0,
+    noise: float = 0.004,
+    seeds: int = 5,
+    lost: tuple[int, ...] = (),
+    at: int = 90,
 ) -> list[Any]:
-    """Accuracies that rise by `width` with each doubling, with `rate` and with kind b; the widest fails on `lost`."""
+    """Accuracies that rise by `width` a doubling, with `rate` and with kind b; the width `at` fails on `lost`."""
     dice = random.Random(8)
 
     def value(levels: Any, seed: int) -> float | str:
         told = 0.7 + width * log2(levels["width"] / 8) + rate * levels["rate"] + kind * (levels["kind"] == "b")
-        return "diverged" if levels["width"] == 90 and seed in lost else told + dice.gauss(0, noise)
+        return "diverged" if levels["width"] == at and seed in lost else told + dice.gauss(0, noise)
 
     return rows(CELLS, seeds, value)
 
@@ -100,6 +107,17 @@ def test_failures_turn_a_slope_only_where_the_whole_fit_turns() -> None:
     found = read(study(), trials(0.02, rate=-0.02, noise=0.001, lost=(1,)))
     assert {one.factor: one.survives for one in found.failures} == {"width": True, "rate": True, "kind": True}
     assert "rate: from 0 to 0.7 val_accuracy changes by -1.3" in said(found, study())
+
+
+@pytest.mark.parametrize("at", [45, 90])
+def test_a_cell_that_is_lost_anywhere_withholds_the_slope_that_it_would_turn(at: int) -> None:
+    of = study()
+    found = read(of, trials(0.004, kind=0.1, rate=-0.02, noise=0.001, lost=(0, 1, 2, 3, 4), at=at))
+    assert {one.factor: one.survives for one in found.failures}["width"] is False
+    text = said(found, of)
+    assert "width: each doubling changes" not in text.splitlines()[0]
+    (width,) = (one for one in found.contrasts if one.factor == "width")
+    assert withheld(found.failures, width)
 
 
 def test_seeds_are_added_to_all_cells_since_each_effect_is_of_all() -> None:

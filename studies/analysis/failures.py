@@ -16,9 +16,9 @@ from typing import Any
 from studies.analysis.cells import key
 from studies.analysis.errors import Places
 from studies.analysis.results import CellResult, Contrast, FailureTable
+from studies.statistics import ALPHA
 
 Again = Callable[[Sequence[CellResult]], Sequence[Contrast]]
-ALPHA = 0.05
 CHANCE = ("worker_lost",)
 """Kinds of failure that have nothing to do with what was trained."""
 MOST_STEPS = 100_000
@@ -30,34 +30,40 @@ def failures(
     contrasts: Sequence[Contrast],
     factors: Sequence[str],
     direction: str,
-    again: Again | None = None,
+    again: Again,
+    everywhere: bool = False,
 ) -> tuple[FailureTable, ...]:
     """One table for each factor of two or more levels, where any trial failed; none otherwise.
 
-    `again` tells the differences of other values of the cells; without it those of their pairs are taken.
+    `again` tells the differences of other values of the cells, as the study tells them; `everywhere`: each is of all
+    cells, whatever levels it is told between.
     """
     ended = [cell for cell in cells if cell.values or cell.failed]
     if not any(_lost(cell) for cell in ended):
         return ()
     kinds = dict(Counter(cell.failed[one] for cell in ended for one in sorted(_lost(cell))).most_common())
-    turns = _turning(_filled(ended, direction), again)
+    turns = _turning(filled(ended, direction), again)
     tables = []
     for factor in factors:
         counts = _counts(ended, factor)
         if len(counts) > 1:
             claims = [one for one in contrasts if one.factor == factor and one.p is not None and one.p < ALPHA]
             stands = not any(turns(one) for one in claims)
-            tables.append(FailureTable(factor, counts, fisher(list(counts.values())), kinds, stands))
+            p = fisher(list(counts.values()))
+            tables.append(FailureTable(factor, counts, p, kinds, stands, everywhere))
     return tuple(tables)
 
 
 def withheld(tables: Sequence[FailureTable], one: Contrast) -> bool:
-    """Whether failed trials of its two levels keep a difference, or a tie, from being told.
+    """Whether failed trials of its levels keep a difference, or a tie, from being told.
 
     A tie is one of survivors wherever trials failed by what was trained, a difference where it would turn.
     """
     found = next((table for table in tables if table.factor == one.factor), None)
-    if found is None or not any(found.counts.get(key(end), (not found.survives, 0))[0] for end in (one.low, one.high)):
+    if found is None:
+        return False
+    levels = found.counts if found.everywhere else (key(one.low), key(one.high))
+    if not any(found.counts.get(level, (not found.survives, 0))[0] for level in levels):
         return False
     if one.p is not None and one.p < ALPHA and not found.survives:
         return True
@@ -79,7 +85,7 @@ def _lost(cell: CellResult) -> set[int]:
     return cell.failed.keys() - cell.values.keys()
 
 
-def _filled(cells: Sequence[CellResult], direction: str) -> list[CellResult]:
+def filled(cells: Sequence[CellResult], direction: str) -> list[CellResult]:
     """The cells with every failed replicate at the worst value seen; as they are where none was seen."""
     seen = [value for cell in cells for value in cell.values.values()]
     if not seen:
@@ -88,13 +94,15 @@ def _filled(cells: Sequence[CellResult], direction: str) -> list[CellResult]:
     return [replace(cell, values={**cell.values, **dict.fromkeys(_lost(cell), worst)}) for cell in cells]
 
 
-def _turning(cells: Sequence[CellResult], again: Again | None) -> Callable[[Contrast], bool]:
+def _turning(cells: Sequence[CellResult], again: Again) -> Callable[[Contrast], bool]:
     """Whether a claim's difference is zero or has the other sign over `cells`, seed by seed."""
-    places, whole = Places(cells), {_pair(one): one.difference.mean for one in again(cells)} if again else {}
+    places, every = Places(cells), again(cells)
+    whole = {_pair(one): one.difference.mean for one in every}
+    slopes = {one.factor: one.difference.mean for one in every}  # the ends of a line may move, its sign does not
 
     def turns(claim: Contrast) -> bool:
         told = _paired(claim, places)
-        told = whole.get(_pair(claim), _apart(claim, cells)) if told is None else told
+        told = whole.get(_pair(claim), slopes.get(claim.factor)) if told is None else told
         return told is not None and told * claim.difference.mean <= 0
 
     return turns
@@ -112,16 +120,6 @@ def _paired(claim: Contrast, places: Places) -> float | None:
         if shared:
             differences.append(fmean(high.values[seed] - low.values[seed] for seed in shared))
     return fmean(differences) if differences else None
-
-
-def _apart(claim: Contrast, cells: Sequence[CellResult]) -> float | None:
-    """The difference of the levels' means over their cells, where a layout has no cells that differ in one factor."""
-    means: dict[Any, list[float]] = {}
-    for cell in cells:
-        if cell.values:
-            means.setdefault(key(cell.levels[claim.factor]), []).append(fmean(cell.values.values()))
-    low, high = means.get(key(claim.low)), means.get(key(claim.high))
-    return fmean(high) - fmean(low) if low and high else None
 
 
 def fisher(counts: Sequence[tuple[int, int]]) -> float:

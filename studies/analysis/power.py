@@ -14,8 +14,8 @@ from math import ceil, inf, sqrt
 from statistics import variance
 
 from studies.analysis.results import CellResult
+from studies.statistics import ALPHA
 
-ALPHA = 0.05
 MOST_SEEDS = 10_000
 _NODES, _REACH = 4_001, 9.0
 """Points of the sum over Z and how far it goes: its error is below 1e-5."""

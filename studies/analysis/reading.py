@@ -48,7 +48,7 @@ def read(spec: StudySpec, rows: Sequence[Row], images: int | None = None) -> Rea
         trends=tuple(_trends(design, matched, compared, direction)),
         flips=flips(compared, raw),
         best=best_cells(matched, direction),
-        failures=failures(matched, compared, design.factors, direction, partial(differences, design)),
+        failures=failures(matched, compared, design.factors, direction, partial(differences, design), _fitted(design)),
         shares=shares(matched, design.factors),
         errors=errors(matched, compared, metric),
         law=_law(spec, matched, images),
@@ -61,7 +61,7 @@ def read(spec: StudySpec, rows: Sequence[Row], images: int | None = None) -> Rea
 
 def differences(design: DesignSpec, some: Sequence[CellResult]) -> list[Contrast]:
     """What a layout compares, with p not adjusted: cells that differ in one factor alone, or the fitted ends of one."""
-    if design.arrangement == "latin_hypercube":
+    if _fitted(design):
         return sloped(some, design.factors, design.compare)[0]
     return unadjusted(some, design.factors, design.compare)
 
@@ -72,8 +72,13 @@ def claims(design: DesignSpec, *groups: Sequence[CellResult]) -> tuple[list[list
     All of it is one family for Holm.
     """
     told = [differences(design, some) for some in groups]
-    crossed = design.arrangement != "latin_hypercube"
-    return family(told, interactions(groups[0], design.factors, design.compare) if crossed else [])
+    crossed = [] if _fitted(design) else interactions(groups[0], design.factors, design.compare)
+    return family(told, crossed)
+
+
+def _fitted(design: DesignSpec) -> bool:
+    """Whether effects are fitted over all cells, since no two differ in one factor alone."""
+    return design.arrangement == "latin_hypercube"
 
 
 def count(groups: Sequence[Sequence[Contrast]], depends: Sequence[Interaction]) -> int:

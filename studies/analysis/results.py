@@ -137,6 +137,7 @@ class FailureTable:
     """Failures by level of one factor: level -> (failed, ended); `p` of Fisher's exact test that they do not depend.
 
     `survives` is False where a claim of this factor would turn if every failed trial counted as the worst value seen.
+    `everywhere`: its effect is told from all cells, whatever levels it is told between.
     """
 
     factor: str
@@ -144,6 +145,7 @@ class FailureTable:
     p: float
     kinds: Mapping[str, int]
     survives: bool = True
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def verdict(spec: StudySpec, reading: Reading, images: int) -> list[str]:
 def _effects(case: Case, first: str, told: Sequence[Contrast]) -> list[str]:
     """Interactions that the headline had no room for, then each factor: its shape, and its other contrasts."""
     lines = [
-        f"{text[:1].upper()}{text[1:]}." for one in case.depends() if (text := interaction(case, one))[1:] not in first
+        f"{text[:1].upper()}{text[1:]}." for one in case.depends if (text := interaction(case, one))[1:] not in first
     ]
     for factor in case.design.factors:
         shaped, also = shape(case, factor, told)

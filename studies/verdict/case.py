@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from searchspace.language.problems import shown
 from searchspace.language.space import label
-from studies.analysis.cells import numeric
+from studies.analysis.cells import key, numeric
 from studies.analysis.failures import withheld
 from studies.analysis.results import CellResult, Contrast, FailureTable, Interaction, Reading, Trend
 from studies.design.replicates import needed
 from studies.design.spec import DesignSpec
 from studies.spec import StudySpec
-from studies.statistics import ALPHA
-from studies.verdict.simple import stands
+from studies.statistics import ALPHA, Estimate
+from studies.verdict.simple import simple_contrasts, stands
 from studies.verdict.words import Scale, counted
 from worker.metrics import is_share
 
@@ -92,6 +92,22 @@ class Case:
         """The same two levels among other contrasts."""
         return next((two for two in others if _pair(two) == _pair(one)), None)
 
+    def simple(self, first: tuple[str, Any, Any], second: str, level: Any) -> Estimate | None:
+        """High minus low of `first` (factor, low, high) at one level of a second factor; None where cells lack."""
+        factor, low, high = first
+        place = (factor, second, key(level))
+        if place not in self._told:
+            pairs = [(one.low, one.high) for one in self.of(factor)]
+            found = simple_contrasts(self.ran, factor, pairs, second, level)
+            self._told[place] = {(key(one.low), key(one.high)): one.difference for one in found}
+        return self._told[place].get((key(low), key(high)))
+
+    @cached_property
+    def _told(self) -> dict[tuple[Any, ...], dict[tuple[Any, Any], Estimate]]:
+        """The simple effects so far: by (factor, second factor, its level), then by (low, high)."""
+        return {}
+
+    @cached_property
     def depends(self) -> list[Interaction]:
         """The strongest clear interaction of each two factors, largest first; none that failures put in doubt."""
         clear = [one for one in self.reading.interactions if one.p is not None and one.p < ALPHA]
@@ -115,7 +131,7 @@ class Case:
 
     def partners(self, factor: str) -> list[str]:
         """The factors on which this one's effect clearly depends."""
-        pairs = [(one.first[0], one.second[0]) for one in self.depends()]
+        pairs = [(one.first[0], one.second[0]) for one in self.depends]
         return [other for two in pairs if factor in two for other in two if other != factor]
 
     def table(self, factor: str) -> FailureTable | None:

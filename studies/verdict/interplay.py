@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from studies.analysis.cells import levels_of
 from studies.analysis.results import Contrast, Interaction
 from studies.statistics import Estimate
 from studies.verdict.case import Case
-from studies.verdict.simple import simple_effect
 
 
 def interaction(case: Case, one: Interaction) -> str:
     """`the effect of depth depends on kernel: 4 against 1 is +1.2 points [..] at 3 and -0.3 points [..] at 5`."""
     (first, low, high), (second, *ends) = one.first, one.second
     pair = f"{case.level(first, high)} against {case.level(first, low)}"
-    simple = [simple_effect(case.ran, one.first, second, level) for level in ends]
+    simple = [case.simple(one.first, second, level) for level in ends]
     at = [case.level(second, level) for level in ends]
     start = f"the effect of {first} depends on {second}"
     if None in simple:
@@ -27,7 +25,7 @@ def interaction(case: Case, one: Interaction) -> str:
 def unclear(case: Case) -> list[str]:
     """Where no interaction is clear, the largest one: that none is seen does not show that effects add up."""
     tested = [one for one in case.reading.interactions if one.p is not None]
-    if not tested or case.depends():
+    if not tested or case.depends:
         return []
     widest = max(tested, key=lambda one: abs(one.difference.mean))
     (first, low, high), (second, less, more) = widest.first, widest.second
@@ -65,8 +63,4 @@ def everywhere(case: Case, one: Contrast) -> bool:
 
 def simple_effects(case: Case, one: Contrast, second: str) -> list[Estimate | None]:
     """A contrast at each level of a second factor that has cells."""
-    levels: list[Any] = []
-    for cell in case.ran:
-        if cell.levels[second] not in levels:
-            levels.append(cell.levels[second])
-    return [simple_effect(case.ran, (one.factor, one.low, one.high), second, level) for level in levels]
+    return [case.simple((one.factor, one.low, one.high), second, at) for at in levels_of(case.ran, second)]

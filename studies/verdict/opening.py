@@ -27,7 +27,7 @@ def head(case: Case) -> Headline:
     """Interactions first, then the factors that say the most; as many as one sentence holds."""
     if not case.ran:
         return Headline(_nothing(case))
-    depends = [interaction(case, one) for one in case.depends()]
+    depends = [interaction(case, one) for one in case.depends]
     clauses = [clause(case, factor) for factor in case.design.factors if not case.partners(factor)]
     sure = sorted((one for one in clauses if one.rank <= WITHHELD), key=lambda one: one.rank)
     parts = [(text, ()) for text in depends] + [(f"{one.factor}: {one.text}", one.told) for one in sure]
