@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from studies.analysis.cells import cells, fold
+from studies.analysis.cells import cells
 from studies.analysis.contrasts import contrasts
 from studies.analysis.results import CellResult, Contrast
 
@@ -157,7 +157,6 @@ def test_cells_have_their_costs_failures_and_reasons() -> None:
     ]  # fmt: skip
     assert found[2].estimate is None
     assert (found[0].costs["field"], found[0].metrics) == (7, {0: {"val_accuracy": 0.5}})
-    assert (fold(found, "params"), fold([], "params")) == (2.0, 1.0)
 
 
 def test_only_rows_of_the_phase_count() -> None:

@@ -13,8 +13,6 @@ from studies.analysis.power import (
     residual,
     seeds_for,
     smallest_difference,
-    spread,
-    spread_limit,
 )
 from studies.analysis.results import CellResult
 
@@ -80,7 +78,7 @@ def test_the_residual_leaves_cells_and_seeds_out() -> None:
     values = {"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {0: 5.0, 1: 6.0, 2: 10.0}}
     found = residual([cell(name, one) for name, one in values.items()])
     assert found is not None
-    assert (found.freedom, found.paired) == (2, True)
+    assert found.freedom == 2
     differences = [values["b"][seed] - values["a"][seed] for seed in range(3)]
     assert found.deviation == pytest.approx(stdev(differences) / sqrt(2))
     assert effect_deviation(found.deviation) == pytest.approx(stdev(differences))
@@ -88,10 +86,11 @@ def test_the_residual_leaves_cells_and_seeds_out() -> None:
 
 def test_the_spread_without_common_seeds_is_that_within_cells() -> None:
     apart = [cell("a", {0: 1.0, 1: 3.0}), cell("b", {2: 10.0, 3: 14.0})]
-    assert spread(apart) == pytest.approx(sqrt((2 + 8) / 2))
-    assert spread([cell("a", {0: 1.0, 1: 3.0})]) == pytest.approx(sqrt(2))
-    assert spread([cell("a", {0: 1.0}), cell("b", {})]) is None
-    assert spread([]) is None
+    alone = [cell("a", {0: 1.0, 1: 3.0})]
+    deviations = [found.deviation for cells in (apart, alone) if (found := residual(cells))]
+    assert deviations == [pytest.approx(sqrt((2 + 8) / 2)), pytest.approx(sqrt(2))]
+    assert residual([cell("a", {0: 1.0}), cell("b", {})]) is None
+    assert residual([]) is None
 
 
 def test_a_lost_replicate_costs_one_degree_of_freedom() -> None:
@@ -101,13 +100,6 @@ def test_a_lost_replicate_costs_one_degree_of_freedom() -> None:
     found = residual(whole)
     assert found is not None
     assert found.freedom == 7
-
-
-def test_the_limit_of_a_spread_holds_in_eight_of_ten_pilots() -> None:
-    assert spread_limit(1.0, 2) == pytest.approx(sqrt(2 / stats.chi2.ppf(0.2, 2)))
-    dice, pilots = random.Random(5), 2_000
-    held = sum(spread_limit(stdev(dice.gauss(0, 1) for _ in range(4)), 3) >= 1 for _ in range(pilots))
-    assert held / pilots == pytest.approx(0.8, abs=0.03)
 
 
 def test_with_a_first_stage_the_freedom_stays() -> None:

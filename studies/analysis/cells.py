@@ -74,9 +74,3 @@ def levels_of(results: Iterable[CellResult], factor: str) -> list[Any]:
 def numeric(levels: Iterable[Any]) -> bool:
     """Whether all are numbers, so that lowest and highest mean something."""
     return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
-
-
-def fold(results: Iterable[CellResult], cost: str) -> float:
-    """By what factor a cost varies over the cells that can be: the largest over the smallest."""
-    values = [cell.costs[cost] for cell in results if not cell.reason and cell.costs.get(cost)]
-    return max(values) / min(values) if values else 1.0

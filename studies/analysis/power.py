@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import inf, sqrt
 from statistics import variance
 
 from studies.analysis.results import CellResult
@@ -23,33 +23,31 @@ _NODES, _REACH = 4_001, 9.0
 
 @dataclass(frozen=True)
 class Residual:
-    """The deviation of a value about its cell's mean, its degrees of freedom, and whether common seeds were removed."""
+    """The deviation of a value about its cell's mean, and its degrees of freedom."""
 
     deviation: float
     freedom: int
-    paired: bool
 
 
-def power_of(difference: float, deviation: float, seeds: int, tests: int = 1, arms: int = 1) -> float:
+def power_of(
+    difference: float, deviation: float, seeds: int, tests: int = 1, arms: int = 1, freedom: int | None = None
+) -> float:
     """How probably a true `difference` is shown at 5 % / tests, the hardest step of Holm's correction.
 
     `deviation` is that of one seed's paired difference. For two arms that share no seeds (`arms=2`) it is each arm's,
-    and `seeds` are those of one arm.
+    and `seeds` are those of one arm. `freedom` is the deviation's where it is of a first stage alone (Stein 1945).
     """
     if seeds < 2:
         return 0.0
     if deviation <= 0:
         return 1.0 if difference else ALPHA / tests
-    return _power(abs(difference) / deviation * sqrt(seeds / arms), arms * (seeds - 1), tests)
+    return _power(abs(difference) / deviation * sqrt(seeds / arms), freedom or arms * (seeds - 1), tests)
 
 
 def smallest_difference(
     deviation: float, seeds: int, tests: int = 1, power: float = 0.8, arms: int = 1, freedom: int | None = None
 ) -> float:
-    """The difference that is shown with this power; infinite for one seed. Arguments as of `power_of`.
-
-    `freedom` is that of the deviation where it is of a first stage alone (Stein 1945).
-    """
+    """The difference that is shown with this power; infinite for one seed. Arguments as of `power_of`."""
     if seeds < 2:
         return inf
     return _delta(freedom or arms * (seeds - 1), tests, power) * deviation * sqrt(arms / seeds)
@@ -69,22 +67,21 @@ def seeds_for(
     """
     if difference == 0:
         raise ValueError("seeds_for: no number of seeds shows a difference of 0; give the smallest one that matters")
-    if freedom:
-        enough = max(2, ceil(arms * (_delta(freedom, tests, power) * deviation / difference) ** 2))
-    if enough > MOST_SEEDS if freedom else power_of(difference, deviation, MOST_SEEDS, tests, arms) < power:
+
+    def shown(seeds: int) -> bool:
+        return power_of(difference, deviation, seeds, tests, arms, freedom) >= power
+
+    if not shown(MOST_SEEDS):
         raise ValueError(
             f"seeds_for: a difference of {difference:g} at a deviation of {deviation:g} needs more than {MOST_SEEDS:,} "
             "seeds; ask for a larger difference or a quieter measure"
         )
-    if freedom:
-        return enough
     few, enough = 1, 2
-    while power_of(difference, deviation, enough, tests, arms) < power:
+    while not shown(enough):
         few, enough = enough, min(2 * enough, MOST_SEEDS)
     while enough - few > 1:
         middle = (few + enough) // 2
-        shown = power_of(difference, deviation, middle, tests, arms) >= power
-        few, enough = (few, middle) if shown else (middle, enough)
+        few, enough = (few, middle) if shown(middle) else (middle, enough)
     return enough
 
 
@@ -120,12 +117,6 @@ def residual(cells: Sequence[CellResult]) -> Residual | None:
     return _additive(cells) or _within(cells)
 
 
-def spread(cells: Sequence[CellResult]) -> float | None:
-    """The deviation of `residual`, or None."""
-    found = residual(cells)
-    return found.deviation if found else None
-
-
 def _additive(cells: Sequence[CellResult]) -> Residual | None:
     import numpy as np
 
@@ -142,7 +133,7 @@ def _additive(cells: Sequence[CellResult]) -> Residual | None:
     if freedom < 1:
         return None
     left = values - values.mean() - design @ solution
-    return Residual(sqrt(float(left @ left) / freedom), freedom, True)
+    return Residual(sqrt(float(left @ left) / freedom), freedom)
 
 
 def _within(cells: Sequence[CellResult]) -> Residual | None:
@@ -150,17 +141,7 @@ def _within(cells: Sequence[CellResult]) -> Residual | None:
     freedom = sum(len(values) - 1 for values in repeated)
     if not freedom:
         return None
-    return Residual(sqrt(sum(variance(one) * (len(one) - 1) for one in repeated) / freedom), freedom, False)
-
-
-def spread_limit(deviation: float, freedom: float, confidence: float = 0.8) -> float:
-    """The one-sided upper limit of the true deviation: s sqrt(freedom / chi2(1 - confidence)).
-
-    A pilot of few seeds shows too small a spread half of the time: with 2 degrees of freedom the limit is 2.1 s.
-    """
-    from scipy.special import chdtri
-
-    return deviation * sqrt(freedom / float(chdtri(freedom, confidence)))
+    return Residual(sqrt(sum(variance(one) * (len(one) - 1) for one in repeated) / freedom), freedom)
 
 
 def effect_deviation(spread: float, combinations: int = 1) -> float:

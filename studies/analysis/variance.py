@@ -20,6 +20,7 @@ from itertools import combinations
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from studies.analysis.cells import key
 from studies.analysis.results import Beyond, CellResult, Share
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def beyond(cells: Sequence[CellResult], factors: Sequence[str]) -> Beyond | None
 
 def _labels(cells: Sequence[CellResult], seeds: Sequence[int], factors: Sequence[str]) -> dict[Term, list[int]]:
     """Each value's level as a number, by term: (factor,), (factor, factor), all factors, and the seeds' `_BLOCK`."""
-    single = {name: _codes([_shown(cell, name) for cell in cells]) for name in factors}
+    single = {name: _codes([key(cell.levels[name]) for cell in cells]) for name in factors}
     varied = [name for name in factors if max(single[name])]
     found: dict[Term, list[int]] = {(name,): single[name] for name in varied}
     for one, two in combinations(varied, 2):
@@ -85,11 +86,6 @@ def _labels(cells: Sequence[CellResult], seeds: Sequence[int], factors: Sequence
     if len(varied) > 2:
         found[tuple(varied)] = _codes([*zip(*(single[name] for name in varied), strict=True)])
     return found | ({_BLOCK: _codes(seeds)} if len(set(seeds)) > 1 else {})
-
-
-def _shown(cell: CellResult, factor: str) -> Hashable:
-    level = cell.levels[factor]
-    return level if isinstance(level, str) else repr(level)
 
 
 def _codes(labels: Sequence[Hashable]) -> list[int]:
@@ -147,7 +143,7 @@ def _components(model: Model) -> dict[str, float]:
     noise, found = left / freedom, {}
     for name, places in model.terms.items():
         if len(name) == 1:
-            others = [key for key in model.terms if key != name and name[0] not in key]
+            others = [term for term in model.terms if term != name and name[0] not in term]
             gained, spent = model.gain(others, [*others, name])
             if spent < len(places) - 1:
                 return {}
