@@ -60,12 +60,6 @@ def progress(url: str, study_id: int, direction: str) -> Row:
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
-def trials(url: str, study_id: int, phase: str | None = None) -> list[Row]:
-    """All trials of a study or of one phase, without their large columns."""
-    return query.trials(_engine(url), study_id, phase=phase, columns=SLIM)
-
-
-@st.cache_data(ttl=FRESH, show_spinner=False, max_entries=32)
 def analysed(url: str, study_id: int) -> list[Row]:
     """All trials of a design study with the columns that its analysis reads."""
     return query.analysed(_engine(url), study_id)

@@ -20,7 +20,6 @@ from studies.verdict import verdict
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
-COSTS = ("params", "macs", "activations")
 CIFAR10 = (40_000, 10_000)
 IMAGES = {"digits": (1_077, 360), "hf:uoft-cs/cifar10": CIFAR10}
 """Examples that train and that validate."""
@@ -86,7 +85,7 @@ def rows(name: str, spec: StudySpec) -> list[dict[str, Any]]:
     """The trials as the analysis reads them, from the CSV."""
     design = spec.design
     assert design is not None
-    variables = {*design.factors, *(design.tune or ()), *(design.match.turned if design.match else ())}
+    variables = {*design.factors, *(design.tune or ()), *design.turned}
     with (RESULTS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return [_row(line, variables) for line in csv.DictReader(file)]
 
@@ -113,8 +112,7 @@ def _value(text: str) -> Any:
 
 def written(store: str) -> None:
     """The CSV and the report of every design study in a store; the folder of the data is this machine's own affair."""
-    from studies.load import stored
-    from studies.report.content import curve_trials, report
+    from studies.report.content import of_store
     from studies.report.html import html
     from studies.report.spreadsheet import spreadsheet
     from studies.store import connect, query
@@ -123,10 +121,8 @@ def written(store: str) -> None:
     for one in query.studies(engine):
         row = query.find_study(engine, one["name"])
         assert row is not None
-        trials, study = query.trials(engine, row["id"]), stored(row)
-        epochs = query.epochs(engine, row["id"], curve_trials(study, trials))
-        text = html(report(study, row, trials, epochs))
-        text = re.sub(r"parquet:/[\w/.-]*/", "parquet:", text)
+        trials = query.trials(engine, row["id"])
+        text = re.sub(r"parquet:/[\w/.-]*/", "parquet:", html(of_store(engine, row, trials)))
         (RESULTS / f"{row['name']}.csv").write_text(spreadsheet(trials), encoding="utf-8")
         (RESULTS / f"{row['name']}.html").write_text(text, encoding="utf-8")
 

@@ -61,7 +61,7 @@ class Conductor:
         self._losses: Counter[int] = Counter()  # of workers, in this run: when the conductor dies, no trial is to blame
         self.failed_trials = 0
         self.stopped: str | None = None
-        self.out_of_time = False
+        self.paused = False
         self.outcome: Mapping[str, Any] | None = None
         self._queue: deque[Row] = deque()
         self._take_up()
@@ -121,7 +121,7 @@ class Conductor:
         if budget.max_failed is not None and self.failed_trials > budget.max_failed:
             self.stopped = f"{self.failed_trials} trials failed and budget.max_failed is {budget.max_failed}"
         if budget.hours is not None and self.seconds() > 3600 * budget.hours:
-            self.out_of_time = True
+            self.paused = True
             spent = f"the budget of {budget.hours:g} hours is spent; raise budget.hours and run it again to go on"
             if self._search:
                 self._search.ended = self._search.ended or spent  # what was found so far is confirmed all the same
@@ -282,7 +282,7 @@ class Conductor:
 
     def _conclude(self) -> None:
         if self._pilot:
-            self.out_of_time = True
+            self.paused = True
             self.stopped = "the pilot is done: `archstudy plan` says what it tells, and running the study goes on"
             return
         if self._search is None:

@@ -143,11 +143,11 @@ def _conduct(conductor: Conductor, writer: Writer, drive: Driver, watch: Watch) 
 
 
 def _finish(conductor: Conductor, writer: Writer) -> None:
-    """`complete` with its winner or verdict; `paused` where hours ran out; `failed` where nothing can be concluded."""
+    """`complete` with its winner or verdict; `paused` where hours ran out or the pilot is done; else `failed`."""
     if conductor.outcome is not None:
         writer.finish_study("complete", conductor.outcome, conductor.note)
     else:
-        state = "paused" if conductor.out_of_time else "failed"
+        state = "paused" if conductor.paused else "failed"
         writer.finish_study(state, None, conductor.note)
 
 

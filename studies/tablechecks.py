@@ -35,6 +35,7 @@ def table_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
         yield Problem(TABLE, str(error))
         return
     yield from _columns(spec, space, table)
+    yield from _held(spec, table)
     yield from _epochs(spec, table)
 
 
@@ -44,7 +45,7 @@ def _columns(spec: StudySpec, space: SearchSpace, table: Table) -> Iterator[Prob
     for name in needed:
         if name in space.names and name not in table.matched:
             kind = "the factor" if spec.design else "the variable"
-            yield Problem(TABLE, f"{spec_file(spec)}: there is no column for {kind} {name!r}{nearest(name, has)}")
+            yield Problem(TABLE, f"{table.where}: there is no column for {kind} {name!r}{nearest(name, has)}")
     for name in (spec.design and spec.design.raw) or {}:
         if name in space.names and name not in table.matched:
             what = f"without a column {name!r} the table cannot tell raw cells from matched ones; remove raw, or add it"
@@ -52,16 +53,19 @@ def _columns(spec: StudySpec, space: SearchSpace, table: Table) -> Iterator[Prob
     for objective in spec.search.objectives if spec.search else (spec.objective,):
         if objective.target not in (*table.metrics, *COUNTED):
             what = f"there is no column for the objective {objective.target!r}{nearest(objective.target, has)}"
-            yield Problem(TABLE, f"{spec_file(spec)}: {what}")
+            yield Problem(TABLE, f"{table.where}: {what}")
     for variable in space.variables:
         if variable.name in table.matched:
             yield from _told_apart(variable, table)
 
 
-def spec_file(spec: StudySpec) -> str:
-    """The table's path."""
-    assert spec.evaluate is not None
-    return spec.evaluate.table
+def _held(spec: StudySpec, table: Table) -> Iterator[Problem]:
+    """A match is solved on the counted network, so what it would hold is not what the table says."""
+    named = {name for costs in table.costs.values() for name in costs}
+    for name in spec.design.held if spec.design else ():
+        if name in named:
+            what = f"the table has a column {name!r}, and a match is solved on the counted network"
+            yield Problem(("design", "match", name), f"{what}; hold another cost, or remove the column")
 
 
 def _told_apart(variable: Variable, table: Table) -> Iterator[Problem]:

@@ -214,7 +214,7 @@ def test_hours_are_counted_over_all_runs(tiny: Build, store: Engine, by_hand: An
     row, _ = enrol(study, store)
     Writer(store, row["id"], acquire(store, row["id"], dead())).add_seconds(3601)
     conductor = by_hand(study)
-    assert (conductor.next(), conductor.out_of_time) == (Pause.DONE, True)
+    assert (conductor.next(), conductor.paused) == (Pause.DONE, True)
 
 
 def test_too_many_failures_end_the_study(tiny: Build, store: Engine, conducted: Any) -> None:

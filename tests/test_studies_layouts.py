@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from searchspace.language.problems import SpecError
 from studies.candidate import Study
 from studies.design.cells import every_cell
 from studies.design.layouts import combinations, fraction, generators, resolution
@@ -96,3 +97,24 @@ def test_a_latin_hypercube_meets_every_stratum_once(tiny: Build) -> None:
     )
     order = [cell.levels["lr"] for cell in sorted(cells, key=lambda cell: cell.levels["width"])]
     assert order != sorted(order), "the columns are shuffled apart"
+
+
+@pytest.mark.parametrize(
+    ("design", "sentence"),
+    [
+        ({}, "design.factors: 2,002 cells, and 1,000 may be; name fewer levels or factors"),
+        ({"layout": "factorial"}, "design.factors: 2,002 cells, and 1,000 may be; name fewer levels or factors"),
+        ({"layout": "one_at_a_time"}, "design.factors: 1,002 cells, and 1,000 may be; name fewer levels or factors"),
+        (
+            {"cells": [{"width": width, "kernel": 1} for width in range(1, 1_002)]},
+            "design.cells: 1,001 cells, and 1,000 may be; list fewer",
+        ),
+    ],
+    ids=["default", "factorial", "one_at_a_time", "cells"],
+)
+def test_there_are_no_more_cells_than_may_be_whatever_the_layout(
+    design: dict[str, Any], sentence: str, tiny: Build
+) -> None:
+    variables = {"width": {"int": [1, 1_001]}, "kernel": {"choice": [1, 3]}}
+    with pytest.raises(SpecError, match=sentence):
+        tiny("design", variables=variables, design={"factors": ["width", "kernel"], **design})

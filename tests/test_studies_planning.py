@@ -42,6 +42,16 @@ def test_impossible_cells_are_listed_with_their_reasons(tiny: Callable[..., Stud
     assert "out of reach within 10%: the nearest is width = " in words(study)
 
 
+def test_an_unmatched_cell_that_cannot_be_has_its_reason_too(tiny: Callable[..., Study]) -> None:
+    stages = [{"block": "plain", "width": 4}, {"block": "plain", "width": "$width", "kernel": "$kernel", "groups": 2}]
+    study = tiny("design", variables=WIDE, blueprint={"stages": stages}, design={**MATCHED, "raw": {"width": 3}})
+    facts = plan(study)
+    assert [cell["reason"] for cell in facts["cells"]] == [None, None]
+    raw = [cell["reason"] for cell in facts["raw"]]
+    assert all("groups" in reason for reason in raw)
+    assert f"raw: kernel=1: {raw[0]}\nraw: kernel=3: {raw[1]}" in words(study)
+
+
 def test_a_search(tiny: Callable[..., Study]) -> None:
     facts = plan(study := tiny())
     assert (facts["size"], facts["drawn"], facts["feasible"], facts["trials"]) == (None, 500, 500, 4)

@@ -22,7 +22,7 @@ from studies.cli import DONE, FAILED, NOT_FOUND, main
 from studies.design.cells import every_cell, raw_cells
 from studies.design.rows import trial_row
 from studies.load import load
-from studies.report.blocks import Document, Heading, Picture, Table, numeric
+from studies.report.blocks import Document, Heading, numeric
 from studies.report.content import curve_trials, report
 from studies.report.figures import canvas, scale
 from studies.report.html import html
@@ -277,6 +277,34 @@ def test_designs_of_every_size(tiny: Callable[..., Study], sections: Row, replic
     assert len(html(document)) < 2_000_000
 
 
+def test_two_sections_of_one_word_are_two_levels_everywhere(tiny: Callable[..., Study]) -> None:
+    groups: list[Row] = [{"kind": "group", "groups": 2}, {"kind": "group", "groups": 1}]
+    stage = {"block": "plain", "width": 2, "kernel": "$kernel", "norm": "$norm", "pool": {"size": 2}}
+    variables = {"norm": {"choice": groups}, "kernel": {"choice": [1, 3]}}
+    design = {"factors": ["norm", "kernel"], "replicates": 3}
+    study = tiny("design", variables=variables, blueprint={"stages": [stage]}, design=design)
+    document = made(study, design_rows(study))
+    assert {"facets", "interaction", "heat", "forest"} <= set(names(document))
+    whole = [f"group, groups {one['groups']}" for one in groups]
+    told = {one.name: one.told for one in document.pictures}
+    assert all(f"norm {one}, kernel {size}: " in told["heat"] for one in whole for size in (1, 3))
+    assert all(f"norm {one}: " in told["interaction"] for one in whole)
+    assert "norm: group, groups 2 − group, groups 1 " in told["forest"]
+    facets = next(one for one in document.pictures if one.name == "facets")
+    assert all(one in "".join(Page(facets.svg).words) for one in whole)
+
+
+def test_levels_that_round_to_one_text_are_two(tiny: Callable[..., Study]) -> None:
+    stage = {"block": "plain", "width": 2, "pool": {"size": 2}}
+    recipe = {"epochs": 2, "optimizer": {"kind": "sgd", "lr": "$lr"}}
+    variables, design = {"lr": {"choice": [0.1001, 0.1004, 0.2]}}, {"factors": ["lr"], "replicates": 3}
+    study = tiny("design", variables=variables, blueprint={"stages": [stage]}, design=design, recipe=recipe)
+    document = made(study, design_rows(study))
+    said = "".join(Page(html(document)).words)
+    assert "Factor lr: 0.1001, 0.1004, 0.2." in said
+    assert "lr: 0.1004 − 0.1001" in said
+
+
 def test_before_the_first_trial_and_when_all_failed(tiny: Callable[..., Study]) -> None:
     study = tiny("design")
     assert titles(made(study, [], state="queued", started_at=None, finished_at=None))[0] == "Verdict"
@@ -478,8 +506,6 @@ def test_columns_of_numbers_stand_to_the_right() -> None:
     assert numeric(["+0.52 [0.1, 0.9]", "−1", "–", None])
     assert not numeric(["depth=2", 3])
     assert not numeric([None, ""])
-    assert Table(("a",), ()).rows == ()
-    assert Picture("a", "b", "c", "d").note == ""
 
 
 # ---- the command, on a real store ------------------------------------------------------------------------------------

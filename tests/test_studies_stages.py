@@ -105,7 +105,7 @@ def test_each_cell_stands_at_its_own_best_setting(answered: Any, store: Engine, 
     assert set(reading.common_setting) == {"lr"}
     assert abs(reading.common[0].difference.mean - 0.01) == pytest.approx(0.02, abs=0.004)
     text = " ".join(verdict(study.spec, reading, 360))
-    assert "lr" in text
+    assert "own best lr" in text
 
 
 def test_a_cell_that_trains_at_no_setting_is_told(answered: Any, store: Engine, tmp_path: Path) -> None:
@@ -144,7 +144,6 @@ def test_unmatched_cells_stand_beside_the_matched(answered: Any, store: Engine, 
     raw = rows(store, "raw")
     assert {(row["cell"], row["assignment"]["width"]) for row in raw} == {("raw: depth=1", 20), ("raw: depth=2", 20)}
     assert {row["seed"] for row in raw} == {row["seed"] for row in rows(store, "design")}
-    assert query.leaders(store, 1, "maximize", 99)[0]["value"] < max(row["value"] for row in raw) + 1
     assert {row["id"] for row in query.leaders(store, 1, "maximize", 99)} == {
         row["id"] for row in rows(store, "design")
     }

@@ -407,6 +407,34 @@ def test_costs_of_the_table_stand_in_the_plan(study: Build, tmp_path: Path) -> N
     assert {cell["macs"] for cell in cells} == {200, 400}
 
 
+WIDTHS: dict[str, Any] = {"width": {"int": [4, 32]}, "kernel": {"choice": [3, 5]}}
+NARROW = {"stages": [{"block": "plain", "width": "$width", "kernel": "$kernel"}]}
+
+
+def wide(folder: Path, cost: str) -> None:
+    """A table of every width and filter with a cost of its own: 7 at each."""
+    rows = [(w, k, s, 0.8 + s / 100, 7) for w, k, s in product(range(4, 33), (3, 5), range(3))]
+    save(folder, rows, ("width", "kernel", "seed", "val_accuracy", cost))
+
+
+def test_a_matched_cell_has_the_costs_of_the_table(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
+    wide(tmp_path, "params")
+    design = {"factors": ["kernel"], "replicates": 3, "match": {"macs": "20k", "by": "width", "tolerance": "20%"}}
+    one = study(variables=WIDTHS, blueprint=NARROW, design=design)
+    cells = plan(one)["cells"]
+    assert {cell["params"] for cell in cells} == {7}
+    assert all(cell["macs"] == pytest.approx(20_000, rel=0.2) for cell in cells)
+    ran(one)
+    assert {row["params"] for row in trials(store, "design")} == {7}
+
+
+def test_a_cost_that_the_table_names_cannot_be_held(study: Build, tmp_path: Path) -> None:
+    wide(tmp_path, "macs")
+    design = {"factors": ["kernel"], "replicates": 3, "match": {"macs": "20k", "by": "width", "tolerance": "20%"}}
+    with pytest.raises(SpecError, match=r"design\.match\.macs: the table has a column 'macs', and a match"):
+        study(variables=WIDTHS, blueprint=NARROW, design=design)
+
+
 def test_text_with_a_comma_is_one_level(study: Build, ran: Any, store: Engine, tmp_path: Path) -> None:
     """`kind=a, b=c, b=d` could be two cells."""
     cells = list(product(("a", '"a, b=c"'), ("d", '"c, b=d"')))

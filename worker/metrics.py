@@ -59,6 +59,11 @@ def is_share(metric: str) -> bool:
     return name == "accuracy" or top_k(name) is not None
 
 
+def as_error(value: float, metric: str) -> float:
+    """What is less the better: 1 - an accuracy, and a loss or an error as it is."""
+    return 1 - value if is_share(metric) else value
+
+
 def top_k(name: str) -> int | None:
     """5 of `top5`; None of any other metric."""
     found = TOP.fullmatch(name)

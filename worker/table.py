@@ -24,6 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
+from searchspace.cost import COUNTED
 from searchspace.language.problems import nearest, shown
 from searchspace.language.space import label
 from worker.job import EpochMetrics, FailureKind, Job, TrainingFailed
@@ -32,7 +33,6 @@ from worker.tablefile import Rows, finite, rows, wrong
 
 RESERVED = ("seed", "epoch", "failure")
 """Columns with a meaning of their own; no variable can be called so."""
-COSTS = ("params", "macs", "activations")
 SECONDS = "train_seconds"
 FAILURES: tuple[str, ...] = get_args(FailureKind)
 CLOSE = 1e-9
@@ -194,8 +194,9 @@ def _check_columns(raw: Rows, variables: Sequence[str]) -> None:
     if "seed" not in raw.columns:
         raise ValueError(f"{raw.where}: it has no column 'seed', only {', '.join(raw.columns)}; add one")
     for name in raw.columns:
-        if name not in (*variables, *RESERVED, *COSTS, SECONDS) and not _is_metric(name):
-            known = [*variables, *RESERVED, *COSTS, SECONDS, "val_accuracy", "train_accuracy", "val_loss", "train_loss"]
+        if name not in (*variables, *RESERVED, *COUNTED, SECONDS) and not _is_metric(name):
+            metrics = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
+            known = [*variables, *RESERVED, *COUNTED, SECONDS, *metrics]
             what = f"the column {name!r} is neither a variable of the study nor a metric or cost"
             raise ValueError(f"{raw.where}: {what}{nearest(name, known)}")
 
@@ -254,7 +255,7 @@ def _whole(raw: Rows, name: str, least: int = 0) -> list[int]:
 
 
 def _costs(raw: Rows) -> dict[str, list[int]]:
-    return {name: _whole(raw, name) for name in COSTS if name in raw.columns}
+    return {name: _whole(raw, name) for name in COUNTED if name in raw.columns}
 
 
 def _failures(raw: Rows) -> list[str | None]:

@@ -21,6 +21,7 @@ from studies.load import stored
 from studies.report import effects as tables
 from studies.report import words
 from studies.report.blocks import Table
+from studies.text import setting
 from studies.verdict import headline, verdict
 from studies.verdict.limits import over
 
@@ -132,7 +133,7 @@ def _verdict(whole: Study, reading: Reading) -> None:
 
 def _cells(study: Row, design: DesignSpec, reading: Reading) -> None:
     st.subheader("Cells", anchor=False)
-    turned = design.match.turned if design.match else ()
+    turned = design.turned
     rows = [cell_row(result, turned) for result in reading.cells]
     metric, column = study["metric"], st.column_config
     form = "percent" if percent(metric) else "%.4g"
@@ -166,7 +167,7 @@ def cell_row(result: CellResult, turned: Sequence[str]) -> Row:
     costs = {name: value for name, value in result.costs.items() if name not in UNSHOWN}
     failed = f"{len(result.failed)} failed" if result.failed else ""
     after = {**values, **costs, "note": result.reason or failed}
-    named = {f"{name}\u200a" if name in after else name: words.level(value) if isinstance(value, dict) else value
+    named = {f"{name}\u200a" if name in after else name: setting(value) if isinstance(value, dict) else value
              for name, value in variables.items()}  # fmt: skip
     return {**named, **after}
 

@@ -13,7 +13,7 @@ from typing import Any
 from studies.analysis.cells import key
 from studies.analysis.results import CellResult, Contrast, Errors
 from studies.statistics import Estimate, estimate
-from worker.metrics import is_share
+from worker.metrics import as_error
 
 Pair = tuple[CellResult, CellResult]
 Place = tuple[Hashable, ...]
@@ -35,8 +35,8 @@ def _split(places: Places, contrast: Contrast, metric: str) -> Errors | None:
     source = _source(pairs, seeds, metric)
     if source is None:
         return None
-    validation = _differences(pairs, seeds, lambda cell, seed: _error(metric, _told(cell, seed, metric)))
-    training = _differences(pairs, seeds, lambda cell, seed: _error(source, cell.metrics[seed][source]))
+    validation = _differences(pairs, seeds, lambda cell, seed: as_error(_told(cell, seed, metric), metric))
+    training = _differences(pairs, seeds, lambda cell, seed: as_error(cell.metrics[seed][source], source))
     gap = [one - two for one, two in zip(validation, training, strict=True)]
     one, two, three = (_estimate(values, seeds, pairs) for values in (validation, training, gap))
     return Errors(contrast.factor, contrast.low, contrast.high, one, two, three, source)
@@ -87,10 +87,6 @@ def _source(pairs: Sequence[Pair], seeds: Sequence[int], metric: str) -> str | N
 
 def _told(cell: CellResult, seed: int, metric: str) -> float:
     return cell.metrics[seed].get(metric, cell.values[seed])
-
-
-def _error(metric: str, value: float) -> float:
-    return 1 - value if is_share(metric) else value
 
 
 def _differences(pairs: Sequence[Pair], seeds: Sequence[int], error: Callable[[CellResult, int], float]) -> list[float]:

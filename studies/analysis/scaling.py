@@ -15,7 +15,7 @@ from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any
 
 from studies.analysis.results import CellResult, PowerLaw
-from worker.metrics import is_share
+from worker.metrics import as_error, is_share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def _averaged(cells: Sequence[CellResult], metric: str) -> dict[int, float]:
     """The mean error of each seed that all of the cells have."""
     common = set.intersection(*(set(cell.values) for cell in cells)) if cells else set()
     means = {seed: fmean(cell.values[seed] for cell in cells) for seed in sorted(common)}
-    return {seed: 1 - mean if is_share(metric) else mean for seed, mean in means.items()}
+    return {seed: as_error(mean, metric) for seed, mean in means.items()}
 
 
 def _examples(level: Any, images: int | None) -> int | None:

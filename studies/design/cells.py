@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from searchspace.cost import Cost, Infeasible, cost
+from searchspace.cost import Cost, Infeasible
 from searchspace.language.problems import Path, shown
 from searchspace.language.space import Assignment, label
-from studies.candidate import Study, network_of, place
+from studies.candidate import Study, counted_of, place
 from studies.design.costs import MEASURED
 from studies.design.layouts import combinations
 from studies.design.matching import sketch_cell, solve_cell
@@ -61,8 +61,8 @@ def sketched(study: Study) -> tuple[Cell, ...]:
 
 def measured(study: Study) -> bool:
     """Whether what is held has to be measured."""
-    match = study.spec.design.match if study.spec.design else None
-    return match is not None and not set(match.targets).isdisjoint(MEASURED)
+    design = study.spec.design
+    return design is not None and not design.held.keys().isdisjoint(MEASURED)
 
 
 def raw_cells(study: Study) -> tuple[Cell, ...]:
@@ -124,7 +124,7 @@ def _constants(study: Study) -> Assignment:
     """The variables outside the factors and the match: each has one value, or is tuned and has its first setting."""
     design = study.spec.design
     assert design is not None
-    told = {*design.factors, *(design.match.turned if design.match else ())}
+    told = {*design.factors, *design.turned}
     rest = {name: value for name, value in study.space.completed({}).items() if name not in told}
     return rest | {name: options[0] for name, options in (design.tune or {}).items()}
 
@@ -137,20 +137,20 @@ def _cell(study: Study, combination: Assignment, stored: Row | None = None, sket
     if stored and not set(match.turned) - set(stored["assignment"]):
         return _as_stored(study, combination, known, stored)
     try:
-        solved = (sketch_cell if sketch else solve_cell)(study, combination, {**combination, **known})
+        solved = (sketch_cell if sketch else solve_cell)(study, {**combination, **known})
     except Infeasible as error:
         where = ("design", "match") if error.where == "match" else place(error)
         name, known = _name(study, combination), {**combination, **known}
         return Cell(name, combination, known, None, None, str(error), where)
-    found = (combination, solved.assignment, solved.cost, solved.error, solved.reason)
+    priced = costed(study.spec, study.space, solved.assignment, solved.cost)
+    found = (combination, solved.assignment, priced, solved.error, solved.reason)
     return Cell(_name(study, combination), *found, ("design", "match"), solved.errors)
 
 
 def _as_stored(study: Study, combination: Assignment, known: Assignment, stored: Row) -> Cell:
     """The cell with what was solved for it before, and the reason why it could not be, if there was one."""
     assert study.spec.design is not None
-    assert study.spec.design.match is not None
-    found = {name: stored["assignment"][name] for name in study.spec.design.match.turned}
+    found = {name: stored["assignment"][name] for name in study.spec.design.turned}
     cell = _counted(study, combination, {**known, **found})
     return replace(cell, reason=stored["reason"]) if never_tried(stored) else cell
 
@@ -164,7 +164,7 @@ def _counted(study: Study, combination: Assignment, known: Assignment, prefix: s
     """A cell as it stands, with nothing solved."""
     name, assignment = prefix + _name(study, combination), {**combination, **known}
     try:
-        counted = costed(study.spec, study.space, assignment, cost(network_of(study, assignment)))
+        counted = costed(study.spec, study.space, assignment, counted_of(study, assignment)[1])
         return Cell(name, combination, assignment, counted, None, None, raw=bool(prefix))
     except Infeasible as error:
         return Cell(name, combination, assignment, None, None, str(error), place(error), raw=bool(prefix))

@@ -45,7 +45,7 @@ def design_problems(spec: StudySpec, space: SearchSpace) -> Iterator[Problem]:
 
 def _named(design: DesignSpec) -> set[str]:
     """The variables that the design has a use for."""
-    return {*design.factors, *(design.match.turned if design.match else ()), *(design.tune or ())}
+    return {*design.factors, *design.turned, *(design.tune or ())}
 
 
 # ---- factors ---------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _tune_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem]:
         yield Problem(("design", "tune_replicates"), "nothing is tuned; add tune: {lr: [...]} or remove it")
     for name, options in (design.tune or {}).items():
         where: Path = ("design", "tune", name)
-        if name in design.factors or (design.match and name in design.match.turned):
+        if name in design.factors or name in design.turned:
             yield Problem(where, f"{name!r} is a factor or matched already; tune another variable")
         elif name in space.names:
             domain = space[name].domain
@@ -151,10 +151,7 @@ def _layout_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem
     """Fields that do not go with the layout, levels that are none, too many cells or comparisons of nothing."""
     of = {
         "baseline": (design.layout == "one_at_a_time", "goes with layout: one_at_a_time"),
-        "runs": (
-            design.layout in ("fractional", "latin_hypercube"),
-            "goes with layout: fractional or latin_hypercube",
-        ),
+        "runs": (design.layout in SPARSE, "goes with layout: fractional or latin_hypercube"),
         "layout": (design.cells is None or design.layout is None, "is not needed beside cells:, which list all"),
     }
     for name, (fits, sentence) in of.items():
@@ -167,11 +164,17 @@ def _layout_problems(design: DesignSpec, space: SearchSpace) -> Iterator[Problem
             yield Problem(("design", "cells", index), "this cell is listed twice; list each once")
     yield from _runs_problems(design, space)
     yield from _compare_problems(design, space)
-    if design.cells is None and design.layout is None:
-        cells = prod(len(levels(space[name].domain)) for name in design.factors)
-        if cells > MAX_CELLS:
-            sentence = f"{cells:,} cells, and {MAX_CELLS:,} may be; name fewer levels or factors"
-            yield Problem(("design", "factors"), sentence)
+    cells = _many(design, space)
+    if cells > MAX_CELLS:
+        where, cure = ("cells", "list fewer") if design.cells else ("factors", "name fewer levels or factors")
+        yield Problem(("design", where), f"{cells:,} cells, and {MAX_CELLS:,} may be; {cure}")
+
+
+def _many(design: DesignSpec, space: SearchSpace) -> int:
+    """How many cells there are, as far as levels or a list say it; 0 where `runs` does, which is bounded itself."""
+    many = [len(levels(space[name].domain)) for name in design.factors] if _needs_levels(design) else []
+    told = {"factorial": prod(many), "one_at_a_time": 1 + sum(many) - len(many), "cells": len(design.cells or ())}
+    return told.get(design.arrangement, 0)
 
 
 def _level_problems(

@@ -14,7 +14,6 @@ from searchspace.language.space import BLUEPRINT, Assignment
 from searchspace.lower import Realized
 from searchspace.memory import memory, remembered
 from studies.candidate import Study, realized_at, realized_of
-from studies.design.spec import HELD
 from worker.recipe import Recipe
 
 OF_NETWORK = ("macs", "params", "activations", "field")
@@ -39,19 +38,6 @@ def counted(study: Study, assignment: Assignment, names: Collection[str]) -> Cou
         first = error.problems[0]
         raise Infeasible(dotted(first.where[1:] or first.where), first.message) from None
     return Counted(made.network, made.cost, {name: _value(study, name, made, recipe) for name in names})
-
-
-def held_costs(study: Study, assignment: Assignment) -> dict[str, float]:
-    """Everything that could be held, of one assignment, as far as it can be counted."""
-    made, recipe = realized_of(study, assignment)
-    values = {}
-    for name in HELD:
-        if name not in MEASURED:
-            try:
-                values[name] = _value(study, name, made, recipe)
-            except Infeasible:  # the optimizer's memory is not counted, or the data is not here
-                continue
-    return values
 
 
 def _made(study: Study, assignment: Assignment, names: Collection[str]) -> tuple[Realized, Recipe | None]:

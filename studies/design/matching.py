@@ -34,7 +34,7 @@ RISING_RECIPE = {"train_macs": ("epochs", "examples"), "memory": ("batch_size", 
 class Solved:
     """A cell's whole assignment, its cost, and the signed relative errors of what is held; `error` is the worst.
 
-    `reason` says why the cell cannot be used: it is beyond the tolerance. `notes` say what a measurement adds.
+    `reason` says why the cell cannot be used: it is beyond the tolerance.
     """
 
     assignment: Assignment
@@ -42,18 +42,16 @@ class Solved:
     error: float
     errors: dict[str, float]
     reason: str | None
-    notes: tuple[str, ...] = ()
 
 
-def solve_cell(study: Study, combination: Assignment, known: Assignment) -> Solved:
+def solve_cell(study: Study, known: Assignment) -> Solved:
     """The variables of the match solved for one combination; `Infeasible` if no network exists at all.
 
-    `known` has every other variable's value.
+    `known` has every other variable's value, the factors' among them.
     """
     assert study.spec.design is not None
     match = study.spec.design.match
     assert match is not None
-    known = {**known, **combination}
     if set(match.targets) & set(MEASURED):
         return _measured(study, match, known)
     names = tuple(match.targets)
@@ -69,12 +67,12 @@ def solve_cell(study: Study, combination: Assignment, known: Assignment) -> Solv
     return _judged(match, assignment, cost, errors, partial(_missed, problem, best))
 
 
-def sketch_cell(study: Study, combination: Assignment, known: Assignment) -> Solved:
+def sketch_cell(study: Study, known: Assignment) -> Solved:
     """A cell of a latency that is held at any value that has a network, unmeasured; `Infeasible` as `solve_cell`."""
     assert study.spec.design is not None
     match = study.spec.design.match
     assert match is not None
-    assignment, cost = timing.sketch(study, match, {**known, **combination})
+    assignment, cost = timing.sketch(study, match, known)
     return Solved(assignment, cost, 0.0, {}, None)
 
 
@@ -87,7 +85,7 @@ def _judged(match: MatchTo, assignment: Assignment, cost: Cost, errors: dict[str
 def _measured(study: Study, match: MatchTo, known: Assignment) -> Solved:
     """A latency that is held, by one whole number."""
     found = timing.solve(study, match, known)
-    return Solved(found.assignment, found.cost, found.error, {"latency": found.error}, found.reason, (found.note,))
+    return Solved(found.assignment, found.cost, found.error, {"latency": found.error}, found.reason)
 
 
 def _missed(problem: _Problem, best: Match) -> str:

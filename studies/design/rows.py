@@ -20,7 +20,6 @@ Row = Mapping[str, Any]
 PILOT_SEEDS = 3
 PILOT_CELLS = 4
 """A pilot trains so many seeds of at most so many cells: trials of the study itself, so nothing is wasted."""
-PHASES = ("tune", "design", "raw")
 
 
 def new_rows(study: Study, rows: Sequence[Row], pilot: bool = False) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from studies.analysis.reading import read
 from studies.analysis.results import CellResult
 from studies.candidate import Study
 from studies.design.cells import names, settings
-from studies.design.spec import DesignSpec, MatchTo
+from studies.design.spec import MatchTo
 from studies.design.tuning import at_the_end, chosen, means
 from studies.text import assignment, count, filled, interval, setting, table
 from studies.verdict import as_text, verdict
@@ -29,18 +29,13 @@ def plan(study: Study, facts: Row) -> list[str]:
     design = study.spec.design
     assert design is not None
     lines = [_held(design.match), *_layout(facts), _trials(facts)]
-    turned = design.match.turned if design.match else ()
-    held = {name: target for name, target in targets(design).items() if name not in (*COSTS, "field")}
+    turned = design.turned
+    held = {name: target for name, target in design.held.items() if name not in (*COSTS, "field")}
     rows = [_cell(cell, turned, held) for cell in (*facts["cells"], *facts["raw"])]
     cells = table(*filled(["cell", *turned, *COSTS, "field", *held, "off target", ""], rows))
-    cells += _unheld(facts["cells"], targets(design))
-    reasons = [f"{cell['cell']}: {cell['reason']}" for cell in facts["cells"] if cell["reason"]]
+    cells += _unheld(facts["cells"], design.held)
+    reasons = [f"{cell['cell']}: {cell['reason']}" for cell in (*facts["cells"], *facts["raw"]) if cell["reason"]]
     return [*lines, "", *cells, *([""] if reasons else []), *reasons, "", *_power(study, facts), *_time(facts)]
-
-
-def targets(design: DesignSpec) -> Mapping[str, float]:
-    """What each held cost should be; nothing where none is held."""
-    return design.match.targets if design.match else {}
 
 
 def _unheld(cells: Sequence[Row], held: Mapping[str, float]) -> list[str]:
@@ -159,7 +154,7 @@ def results(study: Study, trials: Sequence[Row]) -> list[str]:
     assert design is not None
     factors, metric = design.factors, study.spec.objective.target
     reading = read(study.spec, [dict(trial) for trial in trials], study.facts.train)
-    turned = design.match.turned if design.match else ()
+    turned = design.turned
     grid = _grid(reading.cells, factors, metric) if len(factors) == 2 else []
     rows = [_result(one, metric, turned) for one in (*reading.cells, *reading.raw_cells)]
     return [

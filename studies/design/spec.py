@@ -104,6 +104,16 @@ class DesignSpec(Spec):
         """The seeds that a cell may get."""
         return self.replicates.at_most if isinstance(self.replicates, Adaptive) else self.replicates
 
+    @property
+    def turned(self) -> tuple[str, ...]:
+        """The variables that a match solves for."""
+        return self.match.turned if self.match else ()
+
+    @property
+    def held(self) -> dict[str, float]:
+        """What each held cost should be."""
+        return self.match.targets if self.match else {}
+
     def smallest(self, metric: str) -> float | None:
         """The smallest difference of a metric that matters: as written, else half a point of a share, else unknown."""
         if self.margin is not None:

@@ -23,19 +23,12 @@ TURNS = 3
 
 @dataclass(frozen=True)
 class Timed:
-    """The value whose latency is nearest, with its `spread`: half the range of its turns, in ms."""
+    """The value whose latency is nearest; `reason` says why it cannot be used."""
 
     assignment: Assignment
     cost: Cost
-    latency: float
-    spread: float
     error: float
     reason: str | None
-
-    @property
-    def note(self) -> str:
-        """The measurement in words."""
-        return f"measured {self.latency:.3g} ms, give or take {self.spread:.2g} ms"
 
 
 def solve(study: Study, match: MatchTo, known: Assignment) -> Timed:
@@ -51,7 +44,7 @@ def solve(study: Study, match: MatchTo, known: Assignment) -> Timed:
 def sketch(study: Study, match: MatchTo, known: Assignment) -> tuple[Assignment, Cost]:
     """Whether it could be solved, without measuring: the first value that has a network, from both ends inwards."""
     values, timer = _values(study, match), _Timer(study, match.turned, known)
-    inwards = [one for pair in zip(values, reversed(values), strict=True) for one in pair]
+    inwards = list(dict.fromkeys(one for pair in zip(values, reversed(values), strict=True) for one in pair))
     last = None
     for value in inwards or (None,):
         try:
@@ -156,4 +149,4 @@ def _judged(timer: _Timer, value: int | None, got: float, match: MatchTo) -> Tim
         at = f"{timer.names[0]} = {value} with " if timer.names else ""
         told = f"{target:g} ms are out of reach within {percent(tolerance)}: the nearest is {at}{got:.3g} ms"
         reason = f"{told} ({error:+.1%}, give or take {spread:.2g} ms); {either(raised(error))}"
-    return Timed(timer.assignment(value), cost, got, spread, error, reason)
+    return Timed(timer.assignment(value), cost, error, reason)

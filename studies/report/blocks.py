@@ -102,6 +102,12 @@ def sentence(title: str) -> str:
     return title if title.endswith("?") else f"{title}."
 
 
+def section(title: str, *found: Block | None) -> list[Block]:
+    """A heading with what there is under it; nothing where there is nothing."""
+    kept = [one for one in found if one is not None]
+    return [Heading(title), *kept] if kept else []
+
+
 def numeric(column: Sequence[Any]) -> bool:
     """Whether a table's column holds numbers, which stand to the right."""
     there = [str(cell) for cell in column if cell not in (None, "", "–")]

@@ -11,10 +11,11 @@ from studies.analysis.reading import read
 from studies.analysis.results import Reading
 from studies.candidate import Study
 from studies.load import stored
-from studies.report import designed, ending, searched, words
+from studies.report import designed, ending, searched
 from studies.report.blocks import Block, Document
 from studies.store import Engine, query
 from studies.verdict import verdict
+from studies.verdict.words import counted
 
 Row = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ def of_store(engine: Engine, row: Row, trials: Sequence[Row]) -> Document:
 
 def curve_trials(study: Study, trials: Sequence[Row]) -> list[int]:
     """The ids of the trials whose learning curves are drawn, so that no others' epochs need to be read."""
-    groups = searched.curve_groups(study, trials) if study.spec.search else designed.curve_groups(study, trials)[0]
+    groups = searched.curve_groups(study, trials) if study.spec.search else designed.curve_groups(trials)[0]
     return [one for ids in groups.values() for one in ids]
 
 
@@ -71,7 +72,7 @@ def _when(row: Row) -> str:
     begun = _time(row["started_at"] or row["created_at"])
     hours = row["conductor_seconds"] / 3600
     seconds = round(row["conductor_seconds"])
-    took = f"{hours:.1f} hours" if hours >= 1 else words.counted(seconds, "second")
+    took = f"{hours:.1f} hours" if hours >= 1 else counted(seconds, "second")
     ended = f", ended {_time(row['finished_at'])}" if row["finished_at"] else ""
     return f"begun {begun}{ended} (UTC), {took} of work, metric {row['metric']} ({row['direction']})"
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from studies.analysis.results import Reading
 from studies.candidate import Study
-from studies.design.cells import names
+from studies.design.cells import settings
+from studies.design.screens import tried
 from studies.report import effects, method, words
-from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table
+from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table, section
 from studies.report.figures import curves, facets, forest, frontier, heat, interaction, law, parts
 from studies.verdict.limits import over
+from studies.verdict.words import counted
 
 Row = Mapping[str, Any]
-MOST_CELLS = 100
 
 
 def blocks(
@@ -39,33 +40,23 @@ def blocks(
     ]
 
 
-def _there(*found: Block | None) -> list[Block]:
-    return [one for one in found if one is not None]
-
-
-def _section(title: str, *found: Block | None) -> list[Block]:
-    """A heading with what there is under it; nothing where there is nothing."""
-    kept = _there(*found)
-    return [Heading(title), *kept] if kept else []
-
-
 def _results(study: Study, reading: Reading, metric: str) -> list[Block]:
     assert study.spec.design is not None
     factors = study.spec.design.factors
-    return _section(
+    return section(
         "Results",
         facets.facets(reading.cells, factors, metric),
         interaction.interaction(reading.cells, factors, metric),
         heat.heat(reading.cells, factors, metric),
         _cells(reading, metric),
-        _best(reading, metric),
+        _best(reading),
     )
 
 
 def _cells(reading: Reading, metric: str) -> Table | None:
-    """Every cell; where there are very many, the best."""
+    """Every cell, or the first of very many."""
     ran = [one for one in (*reading.cells, *reading.raw_cells) if one.values]
-    shown = ran[:MOST_CELLS]
+    shown = ran[: method.MOST_CELLS]
     rows = [
         (
             one.name,
@@ -89,7 +80,7 @@ def _cells(reading: Reading, metric: str) -> Table | None:
     return effects.filled(headers, rows, caption) if rows else None
 
 
-def _best(reading: Reading, metric: str) -> Paragraph | None:
+def _best(reading: Reading) -> Paragraph | None:
     ran = [one for one in reading.cells if one.values]
     if not reading.best or len(ran) < 2:
         return None
@@ -102,7 +93,7 @@ def _best(reading: Reading, metric: str) -> Paragraph | None:
 
 def _effects(study: Study, reading: Reading, metric: str, direction: str) -> list[Block]:
     assert study.spec.design is not None
-    return _section(
+    return section(
         "Effects",
         forest.forest(reading, metric, direction, over(study.spec.design)),
         effects.contrasts(reading, metric),
@@ -116,13 +107,13 @@ def _effects(study: Study, reading: Reading, metric: str, direction: str) -> lis
 def _cost(study: Study, reading: Reading, metric: str, direction: str) -> list[Block]:
     assert study.spec.design is not None
     ran = [one for one in reading.cells if one.values]
-    held = study.spec.design.match.targets if study.spec.design.match else {}
+    held = study.spec.design.held
     costs = sorted(frontier.drawn_costs(ran), key=lambda name: name in held)[:2]
     pictures = [frontier.of_cells(ran, study.spec.design.factors[0], metric, direction, cost) for cost in costs]
-    return _section("Cost and accuracy" if words.unit(metric) else "Cost and value", *pictures)
+    return section("Cost and accuracy" if words.unit(metric) else "Cost and value", *pictures)
 
 
-def curve_groups(study: Study, trials: Sequence[Row]) -> tuple[dict[str, list[int]], int]:
+def curve_groups(trials: Sequence[Row]) -> tuple[dict[str, list[int]], int]:
     """(cell -> ids of its complete trials, how many cells are left out): the best, the worst, and some between."""
     found: dict[str, list[int]] = defaultdict(list)
     values: dict[str, list[float]] = defaultdict(list)
@@ -138,36 +129,34 @@ def curve_groups(study: Study, trials: Sequence[Row]) -> tuple[dict[str, list[in
 
 
 def _learning(study: Study, trials: Sequence[Row], epochs: Sequence[Row], reading: Reading, metric: str) -> list[Block]:
-    chosen, left_out = curve_groups(study, trials)
+    chosen, left_out = curve_groups(trials)
     there = [one for one in reading.cells if one.name in chosen]
     brief = {words.short(one.name, one.levels): chosen[one.name] for one in there}
     groups = brief if len(brief) == len(there) else {one.name: chosen[one.name] for one in there}
     more = words.in_order(there[0].levels, groups) if there else ""
-    more += f" {words.counted(left_out, 'cell')} more left out." if left_out else ""
+    more += f" {counted(left_out, 'cell')} more left out." if left_out else ""
     names = dict.fromkeys((metric, metric.replace("val_", "train_", 1)))
     pictures = [curves.curves(groups, epochs, name, f"Learning curves: {name}", more) for name in names]
-    return _section("Learning", *pictures, forest.split(reading.errors, metric))
+    return section("Learning", *pictures, forest.split(reading, metric))
 
 
 def _tuning(study: Study, trials: Sequence[Row], reading: Reading, metric: str) -> list[Block]:
     assert study.spec.design is not None
     if not study.spec.design.tune:
         return []
-    tune, order = study.spec.design.tune, {name: at for at, name in enumerate(names(study))}
-    rows = [trial for trial in trials if trial["phase"] == "tune"]
-    rows.sort(key=lambda row: order.get(row["cell"], len(order)))  # they ran in an order of chance
-    tried = (
-        f"Each cell was first trained at the same settings of {', '.join(tune)} on seeds of their own, "
-        "and is compared at its best."
+    told = (
+        f"Each cell was first trained at the same settings of {', '.join(study.spec.design.tune)} on seeds of their "
+        "own, and is compared at its best."
     )
-    return _section("Tuning", Paragraph(tried), parts.tuning(rows, tune, (*reading.cells, *reading.raw_cells), metric))
+    compared = {one.name: one.assignment for one in (*reading.cells, *reading.raw_cells)}
+    return section("Tuning", Paragraph(told), parts.tuning(tried(study, trials), settings(study), compared, metric))
 
 
 def _variance(reading: Reading, metric: str) -> list[Block]:
     rows = [(one.source, words.share(one.share), words.difference(one.deviation, metric, "")) for one in reading.shares]
     caption = f"Share of the variance, and the standard deviation of each source{words.unit(metric) and ' in points'}."
     table = Table(("source", "share", "deviation"), tuple(rows), caption) if rows else None
-    return _section("Where the differences come from", parts.shares(reading.shares), table)
+    return section("Where the differences come from", parts.shares(reading.shares), table)
 
 
 def _law(study: Study, reading: Reading, metric: str) -> list[Block]:
@@ -181,7 +170,7 @@ def _law(study: Study, reading: Reading, metric: str) -> list[Block]:
         f"[{c[1]:.3g}, {c[2]:.3g}]."
     )
     picture = law.law(reading.law, [one for one in reading.cells if one.values], factor, metric)
-    return _section("More data", picture, Paragraph(f"{told} Regime: {reading.law.regime}."))
+    return section("More data", picture, Paragraph(f"{told} Regime: {reading.law.regime}."))
 
 
 def _failures(trials: Sequence[Row], reading: Reading) -> list[Block]:
@@ -196,9 +185,9 @@ def _failures(trials: Sequence[Row], reading: Reading) -> list[Block]:
         else None
     )
     cells = Bullets(tuple(impossible[:30])) if impossible else None
-    lead = Paragraph(f"{words.counted(len(impossible), 'cell')} could not be:") if impossible else None
+    lead = Paragraph(f"{counted(len(impossible), 'cell')} could not be:") if impossible else None
     tested = effects.failures(reading)
-    return _section("Failures", parts.failures(reading.failures), tested, table, lead, cells)
+    return section("Failures", parts.failures(reading.failures), tested, table, lead, cells)
 
 
 def baselines(row: Row) -> list[Block]:
@@ -209,7 +198,7 @@ def baselines(row: Row) -> list[Block]:
         for name, one in told.items()
     ]
     return (
-        _section(
+        section(
             "Baselines",
             effects.filled(
                 ("baseline", row["metric"], "why not"), rows, "Simple methods on the same data, one fit each."

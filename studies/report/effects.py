@@ -8,6 +8,11 @@ from typing import Any
 from studies.analysis.results import Contrast, Reading
 from studies.report import lines, words
 from studies.report.blocks import Table
+from studies.report.figures.grid import text
+from studies.statistics import ALPHA
+from studies.text import filled as columns
+from studies.text import setting
+from studies.verdict.words import counted
 
 MOST = 60
 MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell", "withheld": "not claimed, for failures"}
@@ -15,8 +20,8 @@ MEANINGS = {"clear": "clear", "tie": "tie", "open": "cannot tell", "withheld": "
 
 def filled(headers: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> Table:
     """A table without the columns in which nothing stands."""
-    kept = [at for at in range(len(headers)) if any(row[at] not in (None, "") for row in rows)]
-    return Table(tuple(headers[at] for at in kept), tuple(tuple(row[at] for at in kept) for row in rows), caption)
+    kept, cells = columns(headers, rows)
+    return Table(tuple(kept), tuple(map(tuple, cells)), caption)
 
 
 def contrasts(reading: Reading, metric: str) -> Table | None:
@@ -28,7 +33,7 @@ def contrasts(reading: Reading, metric: str) -> Table | None:
     points = ", in points," if words.unit(metric) else ""
     caption = (
         f"Differences in {metric}{points} high minus low, with 95 % intervals; p corrected by Holm over "
-        f"{words.counted(reading.claims, 'claim')}."
+        f"{counted(reading.claims, 'claim')}."
     )
     if reading.margin:
         caption += (
@@ -44,7 +49,7 @@ def _contrast(one: Contrast, reading: Reading, metric: str) -> tuple[Any, ...]:
     verdict = MEANINGS[lines.kind(one, reading)]
     tie = words.probability(one.tie) if one.tie is not None else None
     return (
-        lines.name(one),
+        lines.name(one, reading),
         words.ends(one.difference, metric),
         one.difference.n,
         words.probability(one.p),
@@ -58,8 +63,8 @@ def interactions(reading: Reading, metric: str) -> Table | None:
     rows = []
     for one in reading.interactions[:MOST]:
         (first, low, high), (second, less, more) = one.first, one.second
-        change = f"{first}: {words.level(high)} − {words.level(low)}"
-        where = f"{second}: {words.level(less)} → {words.level(more)}"
+        change = f"{first}: {text(reading.cells, first, high)} − {text(reading.cells, first, low)}"
+        where = f"{second}: {text(reading.cells, second, less)} → {text(reading.cells, second, more)}"
         reads = MEANINGS[lines.kind(one, reading)]
         rows.append(
             (change, where, words.ends(one.difference, metric), one.difference.n, words.probability(one.p), reads)
@@ -74,8 +79,8 @@ def trends(reading: Reading, metric: str) -> Table | None:
         (
             one.factor,
             words.ends(one.per_doubling, metric),
-            words.level(one.peak) if one.best else None,
-            ", ".join(map(words.level, one.best)),
+            setting(one.peak) if one.best else None,
+            ", ".join(map(setting, one.best)),
         )
         for one in reading.trends
     ]
@@ -90,7 +95,7 @@ def flips(reading: Reading, metric: str) -> Table | None:
     """Raw effects beside matched ones."""
     rows = [
         (
-            lines.name(one.matched),
+            lines.name(one.matched, reading),
             words.ends(one.matched.difference, metric),
             words.ends(one.raw.difference, metric),
             ("the sign flips, both clear" if one.clear else "other signs, not both clear")
@@ -105,15 +110,15 @@ def flips(reading: Reading, metric: str) -> Table | None:
 
 def common(reading: Reading, metric: str) -> Table | None:
     """The contrasts at one nuisance setting for all cells, beside those at each cell's own best."""
-    own = {lines.name(one): one for one in reading.contrasts}
+    own = {lines.pair(one): one.difference for one in reading.contrasts}
     rows = [
-        (lines.name(one), words.ends(own[lines.name(one)].difference, metric), words.ends(one.difference, metric))
+        (lines.name(one, reading), words.ends(own[lines.pair(one)], metric), words.ends(one.difference, metric))
         for one in reading.common[:MOST]
-        if lines.name(one) in own
+        if lines.pair(one) in own
     ]
-    setting = words.levels(reading.common_setting)
+    together = words.levels(reading.common_setting)
     caption = (
-        f"Each cell at its own best setting, and all at the one that is best on average ({setting}; from "
+        f"Each cell at its own best setting, and all at the one that is best on average ({together}; from "
         "the tuning trials)."
     )
     return filled(("contrast", "each at its best", "all at one setting"), rows, caption) if rows else None
@@ -121,11 +126,11 @@ def common(reading: Reading, metric: str) -> Table | None:
 
 def failures(reading: Reading) -> Table | None:
     """Whether failures depend on a factor, and whether a claim hangs on them."""
-    claimed = {one.factor for one in reading.contrasts if one.p is not None and one.p < words.ALPHA}
+    claimed = {one.factor for one in reading.contrasts if one.p is not None and one.p < ALPHA}
     rows = [
         (
             one.factor,
-            ", ".join(f"{words.level(level)}: {failed} of {ended}" for level, (failed, ended) in one.counts.items()),
+            ", ".join(f"{setting(level)}: {failed} of {ended}" for level, (failed, ended) in one.counts.items()),
             words.probability(one.p),
             ("yes" if one.survives else "no") if one.factor in claimed else "none made",
         )

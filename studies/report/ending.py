@@ -9,21 +9,13 @@ from typing import Any
 from studies.candidate import Study
 from studies.report import words
 from studies.report.blocks import Block, Bullets, Code, Details, Heading, Paragraph, Table
+from studies.report.effects import filled
+from studies.verdict.words import counted
 
 Row = Mapping[str, Any]
 MOST_TRIALS = 300
-SECTIONS: tuple[str, ...] = (
-    "data",
-    "task",
-    "variables",
-    "design",
-    "search",
-    "budget",
-    "confirm",
-    "recipe",
-    "resources",
-)
-SECTIONS += ("measure", "baselines", "evaluate", "seed")
+UNSET = ("apiVersion", "kind", "name", "about", "blueprint")
+"""Parts of a spec that are no settings, or are shown as they were run."""
 
 
 def blocks(study: Study, row: Row, trials: Sequence[Row]) -> list[Block]:
@@ -36,11 +28,9 @@ def _trials(row: Row, trials: Sequence[Row]) -> list[Block]:
     if not trials:
         return [Heading("All trials"), Paragraph("There is none yet.")]
     shown = trials[:MOST_TRIALS]
-    listing = f"`archstudy report {row['name']} --csv trials.csv` writes every trial with all its metrics.".replace(
-        "`", ""
-    )
+    listing = f"archstudy report {row['name']} --csv trials.csv writes every trial with all its metrics."
     table = _table(shown, row["metric"])
-    summary = f"All {words.counted(len(trials), 'trial')}, in the order in which they were made"
+    summary = f"All {counted(len(trials), 'trial')}, in the order in which they were made"
     if len(shown) < len(trials):
         summary = f"The first {len(shown)} of {len(trials):,} trials"
     return [Heading("All trials"), Paragraph(listing, soft=True), Details(summary, (table,), printed=len(trials) <= 60)]
@@ -56,14 +46,7 @@ def _table(trials: Sequence[Row], metric: str) -> Table:
         for trial in trials
     ]  # fmt: skip
     headers = ("trial", "phase", "variables", "seed", "state", metric, "MACs", "params", "seconds", "why")
-    return _filled(Table(headers, tuple(rows)))
-
-
-def _filled(table: Table) -> Table:
-    """Without columns in which nothing stands."""
-    kept = [at for at in range(len(table.headers)) if any(row[at] not in (None, "") for row in table.rows)]
-    headers = tuple(table.headers[at] for at in kept)
-    return Table(headers, tuple(tuple(row[at] for at in kept) for row in table.rows), table.caption)
+    return filled(headers, rows, "")
 
 
 def _what(trial: Row) -> str:
@@ -79,7 +62,7 @@ def _failure(trial: Row) -> str:
 def _settings(study: Study, trials: Sequence[Row]) -> list[Block]:
     """Every section of the spec with its defaults filled in, and a trial's blueprint and recipe as they were run."""
     spec = study.spec.model_dump(mode="json", exclude_none=True)
-    rows = [(name, text) for part in SECTIONS if part in spec for name, text in _flat(part, spec[part])]
+    rows = [(name, text) for part in spec if part not in UNSET for name, text in _flat(part, spec[part])]
     table = Table(("setting", "value"), tuple(rows), "Every setting, with defaults filled in; $names are variables.")
     found: list[Block] = [Heading("Every setting"), Details(f"{len(rows)} settings", (table,))]
     ran = next((trial for trial in trials if trial.get("blueprint")), None)
@@ -118,7 +101,7 @@ def _provenance(study: Study, row: Row, trials: Sequence[Row]) -> list[Block]:
         + (f"; devices: {', '.join(devices)}" if devices else ""),
         (
             f"{sum(trial['train_seconds'] for trial in trials):,.0f} seconds of training in "
-            f"{words.counted(len(trials), 'trial')}"
+            f"{counted(len(trials), 'trial')}"
         ),
     ]
     if study.spec.evaluate:

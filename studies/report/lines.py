@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from studies.analysis.cells import key
 from studies.analysis.failures import withheld
-from studies.analysis.results import Contrast, Interaction, Reading
-from studies.report import words
-from studies.statistics import Estimate
+from studies.analysis.results import Contrast, Errors, Interaction, Reading
+from studies.report.figures.grid import text
+from studies.statistics import ALPHA, Estimate
 
 MOST = 28
 """So many contrasts are drawn."""
@@ -28,13 +29,15 @@ class Line:
 
 def contrast_lines(reading: Reading) -> list[Line]:
     """Contrasts (each with its raw twin below), then interactions."""
-    raw = {_key(one): one for one in reading.raw}
+    raw = {pair(one): one for one in reading.raw}
     lines: list[Line] = []
     for one in foremost(reading, MOST):
-        lines.append(Line(name(one), kind(one, reading), one.difference))
-        if twin := raw.get(_key(one)):
-            lines.append(Line(name(one), "raw", twin.difference))
-    return lines + [Line(_interaction(one), kind(one, reading), one.difference) for one in reading.interactions]
+        lines.append(Line(name(one, reading), kind(one, reading), one.difference))
+        if twin := raw.get(pair(one)):
+            lines.append(Line(name(one, reading), "raw", twin.difference))
+    return lines + [
+        Line(_interaction(one, reading), kind(one, reading), one.difference) for one in reading.interactions
+    ]
 
 
 def foremost(reading: Reading, most: int) -> Sequence[Contrast]:
@@ -45,27 +48,28 @@ def foremost(reading: Reading, most: int) -> Sequence[Contrast]:
 
 def kind(one: Contrast | Interaction, reading: Reading) -> str:
     """`clear`, `tie` or `open`, by the corrected p-values; `withheld` where failed trials forbid to claim it."""
-    clear = one.p is not None and one.p < words.ALPHA
+    clear = one.p is not None and one.p < ALPHA
     if isinstance(one, Interaction):
         lost = {table.factor for table in reading.failures if not table.survives}
         return "open" if not clear else "withheld" if lost & {one.first[0], one.second[0]} else "clear"
     if withheld(reading.failures, one):
         return "withheld"
-    return "clear" if clear else "tie" if one.tie is not None and one.tie < words.ALPHA else "open"
+    return "clear" if clear else "tie" if one.tie is not None and one.tie < ALPHA else "open"
 
 
-def name(one: Contrast) -> str:
+def name(one: Contrast | Errors, reading: Reading) -> str:
     """`depth: 4 − 1`."""
-    return f"{one.factor}: {words.level(one.high)} − {words.level(one.low)}"
+    high, low = (text(reading.cells, one.factor, level) for level in (one.high, one.low))
+    return f"{one.factor}: {high} − {low}"
 
 
-def _key(one: Contrast) -> tuple[str, str, str]:
-    return one.factor, words.level(one.low), words.level(one.high)
+def pair(one: Contrast) -> tuple[str, Hashable, Hashable]:
+    """What a contrast compares."""
+    return one.factor, key(one.low), key(one.high)
 
 
-def _interaction(one: Interaction) -> str:
+def _interaction(one: Interaction, reading: Reading) -> str:
     (first, low, high), (second, less, more) = one.first, one.second
-    return (
-        f"{first} {words.level(high)} − {words.level(low)}, more at {second} {words.level(more)} than "
-        f"{words.level(less)}"
-    )
+    low, high = (text(reading.cells, first, level) for level in (low, high))
+    less, more = (text(reading.cells, second, level) for level in (less, more))
+    return f"{first} {high} − {low}, more at {second} {more} than {less}"

@@ -12,9 +12,11 @@ from studies.report import words
 from studies.report.blocks import Block, Bullets, Heading, Paragraph
 from studies.report.effects import filled
 from studies.report.figures import grid
+from studies.text import setting
+from studies.verdict.costs import NAMES, spread
+from studies.verdict.words import counted
 
 COSTS = ("macs", "params", "activations", "field", "depth", "train_macs", "memory", "latency")
-NAMES = {"macs": "MACs", "field": "receptive field", "train_macs": "training MACs"}
 NOTABLE = 1.02
 MOST_CELLS = 100
 LAYOUTS = {
@@ -45,9 +47,9 @@ def blocks(study: Study, reading: Reading) -> list[Block]:
 
 
 def _items(study: Study, design: DesignSpec, reading: Reading) -> list[str]:
-    told = [f"{words.counted(len(reading.cells), 'cell')}: {LAYOUTS[design.arrangement]}."]
+    told = [f"{counted(len(reading.cells), 'cell')}: {LAYOUTS[design.arrangement]}."]
     for factor in design.factors:
-        levels = words.listed(map(words.level, grid.levels(reading.cells, factor)), 16, "levels more").replace(";", ",")
+        levels = words.listed(words.apart(grid.levels(reading.cells, factor), 60), 16, "levels more").replace(";", ",")
         told.append(f"Factor {factor}: {levels}." if reading.cells else f"Factor {factor}.")
     told.append(_seeds(design, study.spec.objective.target, study.spec.evaluate is not None))
     told.append(TABLE if study.spec.evaluate else PAIRED)
@@ -64,7 +66,7 @@ def _seeds(design: DesignSpec, metric: str, told: bool) -> str:
     """How many seeds a cell has, by training or as a table has `told` them."""
     verb = "has" if told else "is trained on"
     if not isinstance(design.replicates, Adaptive):
-        return f"Every cell {verb} {words.counted(design.replicates, 'seed')}."
+        return f"Every cell {verb} {counted(design.replicates, 'seed')}."
     one = design.replicates
     what = "each cell's mean" if one.until.of == "means" else "each compared difference"
     return (
@@ -88,8 +90,8 @@ def _held(design: DesignSpec) -> list[str]:
 def _tuned(design: DesignSpec) -> list[str]:
     if not design.tune:
         return []
-    lists = "; ".join(f"{name} over {', '.join(map(words.level, options))}" for name, options in design.tune.items())
-    seeds = words.counted(design.tune_replicates or 1, "seed")
+    lists = "; ".join(f"{name} over {', '.join(map(setting, options))}" for name, options in design.tune.items())
+    seeds = counted(design.tune_replicates or 1, "seed")
     return [
         (
             f"Tuned for each cell on validation, with the same effort: {lists} ({seeds} each, other than "
@@ -103,7 +105,7 @@ def _costs(design: DesignSpec, reading: Reading) -> list[Block]:
     shown = cells[:MOST_CELLS]
     if not any(_cost(one, name) for one in cells for name in COSTS):
         return []
-    turned = design.match.turned if design.match else ()
+    turned = design.turned
     headers = ("cell", *turned, *(NAMES.get(name, name) for name in COSTS), "")
     rows = [
         (
@@ -120,7 +122,7 @@ def _costs(design: DesignSpec, reading: Reading) -> list[Block]:
 
 
 def _level(cell: CellResult, name: str) -> str | None:
-    return words.level(cell.assignment[name]) if name in cell.assignment else None
+    return setting(cell.assignment[name]) if name in cell.assignment else None
 
 
 def _cost(cell: CellResult, name: str) -> str | None:
@@ -130,16 +132,9 @@ def _cost(cell: CellResult, name: str) -> str | None:
 
 def _not_held(design: DesignSpec, cells: Sequence[CellResult]) -> str:
     """How much each cost that nothing holds varies over the cells that can be."""
-    cells = [one for one in cells if not one.reason]
-    held = design.match.targets if design.match else {}
-    ranges = {
-        name: [v for one in cells if isinstance(v := one.costs.get(name), int | float) and v > 0] for name in COSTS
-    }
-    wide = [
-        f"{NAMES.get(name, name)} {max(found) / min(found):.3g}-fold"
-        for name, found in ranges.items()
-        if found and name not in held and max(found) / min(found) > NOTABLE
-    ]
+    held = design.held
+    found = {name: spread(cells, name) for name in COSTS if name not in held}
+    wide = [f"{NAMES.get(name, name)} {times:.3g}-fold" for name, times in found.items() if times > NOTABLE]
     return (
         f"Not held, and so perhaps a part of any effect: over the compared cells vary {', '.join(wide)}."
         if wide

@@ -7,13 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from searchspace.cost import COUNTED
 from searchspace.language.units import human
 from studies.candidate import Study
 from studies.report import words
-from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table
+from studies.report.blocks import Block, Bullets, Heading, Paragraph, Table, section
 from studies.report.designed import baselines
 from studies.report.figures import curves, frontier, searches
 from studies.statistics import estimate
+from studies.verdict.words import counted
 
 Row = Mapping[str, Any]
 LEADERS = 5
@@ -39,8 +41,8 @@ def blocks(study: Study, row: Row, trials: Sequence[Row], epochs: Sequence[Row])
         Bullets(tuple(_winner(row)), verdict=True),
         *_method(study),
         *_fresh(row, trials),
-        *_section("Cost and value", pictures),
-        *_section("The way there", [*way, _leaders(found, metric, direction)]),
+        *section("Cost and value", *pictures),
+        *section("The way there", *way, _leaders(found, metric, direction)),
         *_outcomes(trials),
         *baselines(row),
     ]
@@ -57,13 +59,8 @@ def curve_groups(study: Study, trials: Sequence[Row]) -> dict[str, list[int]]:
     return {f"trial {trial['number']}": [trial["id"]] for trial in best}
 
 
-def _section(title: str, found: Sequence[Block | None]) -> list[Block]:
-    kept = [one for one in found if one is not None]
-    return [Heading(title), *kept] if kept else []
-
-
 def _trained(metric: str) -> bool:
-    return metric not in ("macs", "params", "activations")
+    return metric not in COUNTED
 
 
 def _ranked(trials: Sequence[Row], direction: str) -> list[Row]:
@@ -83,7 +80,7 @@ def _winner(row: Row) -> list[str]:
         f", the best of {told['finalists']} networks and so itself a little too good" if told["finalists"] > 1 else ""
     )
     lines.append(
-        f"On {words.counted(fresh['n'], 'fresh seed')}: {metric} {_interval(fresh, metric)} (95 % interval{chosen})."
+        f"On {counted(fresh['n'], 'fresh seed')}: {metric} {_interval(fresh, metric)} (95 % interval{chosen})."
     )
     lines.append(
         f"In the search it had {words.value(told['search_value'], metric)}: {_optimism(told, row['direction'])}."
@@ -92,7 +89,7 @@ def _winner(row: Row) -> list[str]:
         "read once" if told["opened"] == 1 else f"read with {told['opened']} networks of this study, so no longer fresh"
     )
     lines += [
-        f"{name}: {_interval(one, name)} over {words.counted(one['n'], 'seed')} (test split, {opened})."
+        f"{name}: {_interval(one, name)} over {counted(one['n'], 'seed')} (test split, {opened})."
         for name, one in told["test"].items()
     ]
     return [*lines, "Intervals cover the seeds, not the sampling of images."]
@@ -121,7 +118,7 @@ def _method(study: Study) -> list[Block]:
         items.append(f"Only networks with {bounds} are trained.")
     hours = f", or {study.spec.budget.hours:g} h" if study.spec.budget.hours else ""
     confirm = study.spec.confirm
-    items.append(f"Budget: {words.counted(study.spec.budget.trials, 'trained trial')}{hours}.")
+    items.append(f"Budget: {counted(study.spec.budget.trials, 'trained trial')}{hours}.")
     items.append(
         f"The best {confirm.top} are trained again on {confirm.replicates} fresh seeds each; the best "
         "mean wins; the test split is read for the winner alone."

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from searchspace.cost import COUNTED
+
 Row = Mapping[str, Any]
 BEFORE = ("number", "phase", "cell")
 AFTER = ("replicate", "seed", "state", "value")
-COSTS = ("params", "macs", "activations")
 LAST = ("train_seconds", "failure_kind", "reason")
 
 
@@ -22,16 +23,16 @@ def spreadsheet(trials: Sequence[Row]) -> str:
     """
     metrics = _names(trials, "metrics")
     tests = [name for name in _names(trials, "test_metrics") if name not in metrics]
-    costs = [name for name in _names(trials, "costs") if name not in COSTS]
-    taken = {*BEFORE, *AFTER, *COSTS, *LAST, *metrics, *tests}
+    costs = [name for name in _names(trials, "costs") if name not in COUNTED]
+    taken = {*BEFORE, *AFTER, *COUNTED, *LAST, *metrics, *tests}
     variables = {name: f"variable.{name}" if name in taken else name for name in _names(trials, "assignment")}
     counted = [f"cost.{name}" if name in variables else name for name in costs]
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*BEFORE, *variables.values(), *AFTER, *metrics, *tests, *COSTS, *counted, *LAST])
+    writer.writerow([*BEFORE, *variables.values(), *AFTER, *metrics, *tests, *COUNTED, *counted, *LAST])
     for one in trials:
         named = [(one["assignment"], variables), (one, AFTER), (one["metrics"], metrics), (one["test_metrics"], tests)]
-        named += [(one, COSTS), (one["costs"], costs), (one, LAST)]
+        named += [(one, COUNTED), (one["costs"], costs), (one, LAST)]
         writer.writerow(
             [*(one[name] for name in BEFORE), *(_cell((of or {}).get(name)) for of, names in named for name in names)]
         )

@@ -11,23 +11,14 @@ from searchspace.language.problems import shown
 from searchspace.language.space import label
 from searchspace.language.units import human
 from studies.statistics import Estimate
+from studies.text import setting
 from studies.verdict.words import around, between
 from worker.metrics import is_share
-
-ALPHA = 0.05
-"""A corrected p-value below it makes a difference clear, or a tie proved."""
-
-
-def level(value: Any) -> str:
-    """A variable's value: a section by its word or kind, a real number with three digits."""
-    if isinstance(value, str):
-        return value
-    return f"{value:.3g}" if isinstance(value, float) else label(value) or shown(value)
 
 
 def levels(assignment: Mapping[str, Any]) -> str:
     """`depth 2, kernel 3`."""
-    return ", ".join(f"{name} {level(value)}" for name, value in assignment.items())
+    return ", ".join(f"{name} {setting(value)}" for name, value in assignment.items())
 
 
 def value(number: float | None, metric: str) -> str:
@@ -95,17 +86,28 @@ def in_order(levels: Mapping[str, Any], names: Iterable[str]) -> str:
 
 def short(name: str, levels: Mapping[str, Any], most: int = 26) -> str:
     """A cell's name, or its levels alone where that is too long."""
-    return name if len(name) <= most else cut(", ".join(map(level, levels.values())), most)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return name if len(name) <= most else cut(", ".join(map(setting, levels.values())), most)
 
 
 def cut(text: str, most: int) -> str:
     """Text of at most so many characters."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def whole(level: Any) -> str:
+    """`group, groups 4`: a section by its kind with all else that it says; a number with all its digits."""
+    word = label(level)
+    if word is None:
+        return shown(level)
+    return ", ".join([word, *(f"{name} {shown(one)}" for name, one in level.items() if one != word)])
+
+
+def apart(levels: Sequence[Any], most: int) -> list[str]:
+    """Each of a factor's levels in words, or whole where two have the same, with more kept where cuts look alike."""
+    told = [setting(one) for one in levels]
+    told = [whole(one) if told.count(text) > 1 else text for one, text in zip(levels, told, strict=True)]
+    brief = [cut(text, most) for text in told]
+    return brief if len(set(brief)) == len(set(told)) else [cut(text, 2 * most) for text in told]
 
 
 def listed(items: Iterable[str], most: int, noun: str = "others") -> str:

@@ -62,7 +62,7 @@ def flips(case: Case) -> list[str]:
 
 def unheld(case: Case) -> list[str]:
     """The costs that are not held and vary much over the cells that ran."""
-    fixed = case.design.match.targets if case.design.match else {}
+    fixed = case.design.held
     found = {cost: spread(case.ran, cost) for cost in UNHELD if cost not in fixed}
     wide = [f"{_name(cost)} {times:.3g}-fold" for cost, times in found.items() if times > NOTABLE_SPREAD]
     return [f"Not held, so perhaps a part of any effect; over the cells vary {listed(wide)}."] if wide else []
@@ -117,7 +117,7 @@ def _raw_claim(case: Case, raw: Contrast) -> bool:
 def _dearer(case: Case, raw: Contrast) -> bool:
     """Whether the level that is better as it stands costs more there, in all that is held."""
     best, other = (raw.high, raw.low) if case.good(raw.difference.mean) else (raw.low, raw.high)
-    costs = [cost for cost in (case.design.match.targets if case.design.match else {}) if cost in UNHELD]
+    costs = [cost for cost in case.design.held if cost in UNHELD]
     pairs = [[_mean(case.reading.raw_cells, raw.factor, level, cost) for level in (best, other)] for cost in costs]
     return bool(pairs) and all(more > less > 0 for more, less in pairs)
 

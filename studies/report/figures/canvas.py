@@ -139,7 +139,7 @@ def step(positions: Sequence[float]) -> float:
 
 def level_axis(axes: Axes, name: str, levels: Sequence[Any], positions: Sequence[float]) -> None:
     """The x axis of a factor: a tick for every level, slanted where the labels are long."""
-    texts = [words.cut(words.level(one), 16) for one in levels]
+    texts = words.apart(levels, 16)
     kept = _apart(positions, texts)
     axes.xaxis.set_major_locator(FixedLocator([positions[at] for at in kept]))
     slanted = max(map(len, texts), default=0) * len(texts) > 44 and not measured(levels)

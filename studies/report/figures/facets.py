@@ -13,6 +13,7 @@ from studies.analysis.results import CellResult
 from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas, grid
+from studies.verdict.words import counted
 
 NOTE = "Filled signs are means over the seeds, bars their 95 % intervals"
 
@@ -33,16 +34,14 @@ def facets(cells: Sequence[CellResult], factors: Sequence[str], metric: str) -> 
         axes = _panels(figure, len(shown))
         span = _span(ran, metric)
         for at, (panel, given) in enumerate(zip(axes, shown, strict=True)):
-            _panel(panel, ran, along, groups, given, metric)
+            _panel(panel, ran, along, groups, given)
             panel.set_ylim(*span)
-            _titled(panel, words.levels(given), at, len(shown), metric)
+            _titled(panel, grid.texts(ran, given), at, len(shown), metric)
         _legend(figure, groups, series)
 
     left_out = len(panels) - len(shown)
     note = f"{_note(ran)} {_beyond(ran, metric)}"
-    note += (
-        f" {words.counted(left_out, 'panel')} of {len(panels)} left out; the table has every cell." if left_out else ""
-    )
+    note += f" {counted(left_out, 'panel')} of {len(panels)} left out; the table has every cell." if left_out else ""
     title = f"{metric} of every cell: {' × '.join(factors)}"
     return canvas.picture("facets", title, told(ran, metric), draw, _height(len(shown)), note.strip())
 
@@ -52,14 +51,13 @@ def told(cells: Sequence[CellResult], metric: str, most: int = 24) -> str:
     means = [(one.estimate.mean, one) for one in cells if one.estimate]
     low, high = min(means, key=lambda pair: pair[0]), max(means, key=lambda pair: pair[0])
     texts = (
-        f"{one.name}: {words.mean(one.estimate, metric)} over {words.counted(len(one.values), 'seed')}"
-        for _, one in means
+        f"{one.name}: {words.mean(one.estimate, metric)} over {counted(len(one.values), 'seed')}" for _, one in means
     )
     ends = (
         f"highest {high[1].name} with {words.value(high[0], metric)}, lowest {low[1].name} with "
         f"{words.value(low[0], metric)}"
     )
-    head = f"{words.counted(len(means), 'cell')}; {ends}. " if len(means) > 1 else ""
+    head = f"{counted(len(means), 'cell')}; {ends}. " if len(means) > 1 else ""
     return f"{metric}, mean and half-width of the 95 % interval. {head}{words.listed(texts, most, 'cells more')}."
 
 
@@ -85,12 +83,7 @@ def _titled(panel: Axes, title: str, at: int, many: int, metric: str) -> None:
 
 
 def _panel(
-    panel: Axes,
-    cells: Sequence[CellResult],
-    along: str,
-    groups: Sequence[dict[str, Any]],
-    given: Mapping[str, Any],
-    metric: str,
+    panel: Axes, cells: Sequence[CellResult], along: str, groups: Sequence[dict[str, Any]], given: Mapping[str, Any]
 ) -> None:
     every, rings = grid.levels(cells, along), grid.few_seeds(cells)
     positions = canvas.places(every)
@@ -124,7 +117,7 @@ def _series(panel: Axes, points: Sequence[tuple[float, CellResult]], at: int, ri
 
 def _legend(figure: Figure, groups: Sequence[dict[str, Any]], series: Sequence[str]) -> None:
     if series:
-        handles = [canvas.sign(at, words.level(group[series[0]])) for at, group in enumerate(groups)]
+        handles = [canvas.sign(at, text) for at, text in enumerate(words.apart([one[series[0]] for one in groups], 40))]
         canvas.key(figure, handles, words.cut(series[0], 40))
 
 

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
-from studies.analysis.results import Errors, Reading
+from studies.analysis.results import Reading
 from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas
-from studies.report.lines import MOST, Line, contrast_lines
+from studies.report.lines import MOST, Line, contrast_lines, name
+from studies.verdict.words import counted
 
 SIGNS: dict[str, dict[str, Any]] = {
     "clear": {"marker": "o", "color": canvas.BLUE, "mfc": canvas.BLUE, "label": "clear"},
@@ -55,12 +56,13 @@ def forest(reading: Reading, metric: str, better: str, over: str) -> Picture | N
     return canvas.picture("forest", "Effects with their intervals", _told(lines, metric), draw, height(shown), note)
 
 
-def split(every: Sequence[Errors], metric: str) -> Picture | None:
+def split(reading: Reading, metric: str) -> Picture | None:
     """Each contrast's difference in error: on training examples, and the gap from there to validation."""
+    every = reading.errors
     if not every:
         return None
     lines = [
-        Line(f"{one.factor}: {words.level(one.high)} − {words.level(one.low)}", kind, told)
+        Line(name(one, reading), kind, told)
         for one in every[: MOST // 3]
         for kind, told in (("validation", one.validation), ("training", one.training), ("gap", one.gap))
     ]
@@ -74,7 +76,7 @@ def split(every: Sequence[Errors], metric: str) -> Picture | None:
 
     sources = ", ".join(dict.fromkeys(one.source for one in every))
     note = f"Training error from {sources}. The two parts sum to the difference on validation; bars are 95 % intervals."
-    note += f" {words.counted(len(every) - MOST // 3, 'contrast')} more left out." if len(every) > MOST // 3 else ""
+    note += f" {counted(len(every) - MOST // 3, 'contrast')} more left out." if len(every) > MOST // 3 else ""
     return canvas.picture(
         "errors", "Does it train worse, or carry over worse?", _told(lines, metric), draw, height(lines), note
     )

@@ -75,7 +75,7 @@ def of_cells(cells: Sequence[CellResult], factor: str, metric: str, direction: s
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _steps(axes, best, max(point.cost for point in points), direction)
+        _steps(axes, best, max(point.cost for point in points))
         for at, level in enumerate(series):
             _cells(axes, grid.where(ran, {factor: level}), cost, at if told_apart else 0, len(ran) <= MOST_BARS, rings)
         canvas.cost_axis(axes, [point.cost for point in points], f"{COSTS[cost]} (log scale)")
@@ -85,7 +85,7 @@ def of_cells(cells: Sequence[CellResult], factor: str, metric: str, direction: s
         axes.set_ylim(*canvas.limits(values, ends, metric))
         _named(axes, best, points)
         listed = series if told_apart else []
-        handles = [canvas.sign(at, words.level(level), linestyle="") for at, level in enumerate(listed)]
+        handles = [canvas.sign(at, text, linestyle="") for at, text in enumerate(words.apart(listed, 40))]
         handles.append(Line2D([], [], color=canvas.INK, lw=1.2, label="frontier"))
         canvas.key(figure, handles, words.cut(factor, 40) if listed else "")
 
@@ -118,7 +118,7 @@ def of_trials(rows: Sequence[Row], metric: str, direction: str, cost: str, winne
             sign = {**OUTCOMES[kind], "mec": "white", "mew": 0.5, "ls": "", "alpha": 0.85}
             axes.plot([row[cost] for row in here], [by.of(row["value"]) for row in here], **sign)
         drawn = [Point(one.name, one.cost, by.of(one.value)) for one in best]
-        _steps(axes, drawn, max(row[cost] for row in shown), direction)
+        _steps(axes, drawn, max(row[cost] for row in shown))
         canvas.cost_axis(axes, [row[cost] for row in shown], f"{COSTS[cost]} (log scale)")
         by.axis(axes)
         handles = [Line2D([], [], ls="", **OUTCOMES[kind]) for kind in kinds]
@@ -171,7 +171,7 @@ def _cells(axes: Axes, cells: Sequence[CellResult], cost: str, at: int, bars: bo
         )
 
 
-def _steps(axes: Axes, best: Sequence[Point], last: float, direction: str) -> None:
+def _steps(axes: Axes, best: Sequence[Point], last: float) -> None:
     xs = [point.cost for point in best] + [last * 1.02]
     ys = [point.value for point in best] + [best[-1].value]
     axes.step(xs, ys, where="post", color=canvas.INK, lw=1.2, alpha=0.8, zorder=2)

@@ -7,9 +7,10 @@ from math import prod
 from statistics import fmean
 from typing import Any
 
+from studies.analysis.cells import key, levels_of
 from studies.analysis.results import CellResult
 from studies.report import words
-from studies.report.figures.canvas import measured
+from studies.text import setting
 
 MOST_PANELS = 9
 MOST_SERIES = 6
@@ -20,15 +21,24 @@ SPARSE = 0.5
 
 
 def levels(cells: Sequence[CellResult], factor: str) -> list[Any]:
-    """A factor's levels, numbers in rising order, others as they come."""
-    found = {words.level(cell.levels[factor]): cell.levels[factor] for cell in cells}
-    every = list(found.values())
-    return sorted(every) if measured(every) else every
+    """A factor's levels in order, each once."""
+    return levels_of(cells, factor)
+
+
+def text(cells: Sequence[CellResult], factor: str, level: Any) -> str:
+    """A level in words, or whole where another of the factor's has the same word."""
+    alike = [one for one in levels(cells, factor) if setting(one) == setting(level)]
+    return words.whole(level) if len(alike) > 1 else setting(level)
+
+
+def texts(cells: Sequence[CellResult], given: Mapping[str, Any]) -> str:
+    """`depth 2, kernel 3`."""
+    return ", ".join(f"{factor} {text(cells, factor, level)}" for factor, level in given.items())
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two levels are one (a section is told by its word)."""
-    return words.level(one) == words.level(other)
+    """Whether two levels are one."""
+    return key(one) == key(other)
 
 
 def where(cells: Sequence[CellResult], given: Mapping[str, Any]) -> list[CellResult]:
@@ -49,12 +59,10 @@ def sparse(cells: Sequence[CellResult], factors: Sequence[str]) -> bool:
 
 def combinations(cells: Sequence[CellResult], factors: Sequence[str]) -> list[dict[str, Any]]:
     """Every combination of these factors that a cell has, in the order of the levels."""
-    order = {factor: [words.level(one) for one in levels(cells, factor)] for factor in factors}
-    found = {
-        tuple(words.level(cell.levels[f]) for f in factors): {f: cell.levels[f] for f in factors} for cell in cells
-    }
-    ranked = sorted(found, key=lambda texts: [order[f].index(text) for f, text in zip(factors, texts, strict=True)])
-    return [found[texts] for texts in ranked]
+    order = {factor: [key(one) for one in levels(cells, factor)] for factor in factors}
+    found = {tuple(key(cell.levels[f]) for f in factors): {f: cell.levels[f] for f in factors} for cell in cells}
+    ranked = sorted(found, key=lambda keys: [order[f].index(one) for f, one in zip(factors, keys, strict=True)])
+    return [found[keys] for keys in ranked]
 
 
 def averaged(cells: Sequence[CellResult], given: Mapping[str, Any]) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -32,13 +31,15 @@ def heat(cells: Sequence[CellResult], factors: Sequence[str], metric: str) -> Pi
     if not (1 < len(down) <= MOST and 1 < len(across) <= MOST):
         return None
     pair = [[{factors[0]: one, factors[1]: two} for two in across] for one in down]
+    names = [[grid.texts(kept, given) for given in row] for row in pair]
     means = [[grid.averaged(kept, given) for given in row] for row in pair]
     spreads = [[_spread(grid.where(kept, given)) for given in row] for row in pair]
     spread = any(one is not None for row in spreads for one in row)
 
+    texts = words.apart(down, 22), words.apart(across, 22)
+
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1 + spread, 1, squeeze=False).ravel()
-        texts = [words.level(one) for one in down], [words.level(one) for one in across]
         squares(panels[0], means, *texts, lambda one: words.value(one, metric).removesuffix(" %"))
         panels[0].set_title(f"mean{_percent(metric)}", loc="left")
         if spread:
@@ -48,9 +49,10 @@ def heat(cells: Sequence[CellResult], factors: Sequence[str], metric: str) -> Pi
             panel.set_xlabel(words.cut(factors[1], 40))
             panel.set_ylabel(words.cut(factors[0], 24))
 
-    told = f"{metric}, mean and standard deviation over the seeds: " + _told(pair, means, spreads, metric)
+    told = f"{metric}, mean and standard deviation over the seeds: " + _told(names, means, spreads, metric)
     note = "Lighter is more." + (" Averaged over the other factors." if len(factors) > 2 else "")
-    height = 0.2 + (1 + spread) * (0.9 + 0.36 * len(down))
+    slanted = 0.05 * max(0, *(len(text) - 22 for text in texts[1]))
+    height = 0.2 + (1 + spread) * (0.9 + 0.36 * len(down) + slanted)
     return canvas.picture("heat", f"Heat maps of {metric}", told, draw, height, note)
 
 
@@ -85,9 +87,8 @@ def _ticks(panel: Axes, down: Sequence[str], across: Sequence[str]) -> None:
     panel.xaxis.set_major_locator(FixedLocator(list(range(len(across)))))
     panel.yaxis.set_major_locator(FixedLocator(list(range(len(down)))))
     long = max(map(len, across)) * len(across) > 48
-    texts = [words.cut(one, 22) for one in across]
-    panel.set_xticklabels(texts, rotation=35 if long else 0, ha="right" if long else "center")
-    panel.set_yticklabels([words.cut(one, 22) for one in down])
+    panel.set_xticklabels(across, rotation=35 if long else 0, ha="right" if long else "center")
+    panel.set_yticklabels(down)
     panel.grid(visible=False)
     panel.tick_params(length=0)
     for side in panel.spines.values():
@@ -104,12 +105,12 @@ def _spread(cells: Sequence[CellResult]) -> float | None:
     return fmean(one**2 for one in found) ** 0.5 if found else None
 
 
-def _told(pair: Sequence[Sequence[dict[str, Any]]], means: Squares, spreads: Squares, metric: str) -> str:
+def _told(names: Sequence[Sequence[str]], means: Squares, spreads: Squares, metric: str) -> str:
     texts = [
-        f"{words.levels(given)}: {words.value(mean, metric)}"
+        f"{name}: {words.value(mean, metric)}"
         + (f" (deviation {words.difference(spread, metric, '')})" if spread is not None else "")
-        for row in zip(pair, means, spreads, strict=True)
-        for given, mean, spread in zip(*row, strict=True)
+        for row in zip(names, means, spreads, strict=True)
+        for name, mean, spread in zip(*row, strict=True)
         if mean is not None
     ]
     return words.listed(texts, 24, "more") + "."

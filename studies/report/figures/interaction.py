@@ -73,7 +73,7 @@ def _panel(panel: Axes, cells: Sequence[CellResult], lines: str, along: str, met
     canvas.level_axis(panel, along, every, positions)
     canvas.value_axis(panel, metric)
     panel.margins(y=0.1)
-    handles = [canvas.sign(at, words.cut(words.level(one), 18)) for at, one in enumerate(series)]
+    handles = [canvas.sign(at, one) for at, one in enumerate(words.apart(series, 18))]
     texts = [f"{words.cut(lines, 18)} {handle.get_label()}" for handle in handles]
     columns = canvas.columns_of(texts, points)
     panel.legend(handles, texts, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2)
@@ -86,5 +86,9 @@ def _told(cells: Sequence[CellResult], lines: str, along: str, metric: str) -> s
 
 def _line(cells: Sequence[CellResult], lines: str, level: Any, along: str, metric: str) -> str:
     means = [(one, grid.averaged(cells, {lines: level, along: one})) for one in grid.levels(cells, along)]
-    texts = [f"{words.value(mean, metric)} at {along} {words.level(one)}" for one, mean in means if mean is not None]
-    return f"{lines} {words.level(level)}: {', '.join(texts)}"
+    texts = [
+        f"{words.value(mean, metric)} at {along} {grid.text(cells, along, one)}"
+        for one, mean in means
+        if mean is not None
+    ]
+    return f"{lines} {grid.text(cells, lines, level)}: {', '.join(texts)}"

@@ -13,7 +13,7 @@ from studies.analysis.results import CellResult, PowerLaw
 from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas
-from worker.metrics import is_share
+from worker.metrics import as_error, is_share
 
 STEPS = 80
 """Into how many pieces the fitted line is cut."""
@@ -21,7 +21,7 @@ STEPS = 80
 
 def law(found: PowerLaw, cells: Sequence[CellResult], factor: str, metric: str) -> Picture:
     """Error over the training-set size on two logarithmic axes, the fit and its forecast."""
-    points = [(float(one.levels[factor]), _error(v, metric)) for one in cells for v in one.values.values()]
+    points = [(float(one.levels[factor]), as_error(v, metric)) for one in cells for v in one.values.values()]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -60,7 +60,3 @@ def _told(found: PowerLaw, metric: str) -> str:
     ]
     fit = f"Error falls as {found.a:.3g} n^-{found.b[0]:.3g} + {found.c[0]:.3g}"
     return f"{fit}. Forecast: {words.listed(forecast, 6)}." if forecast else f"{fit}."
-
-
-def _error(value: float, metric: str) -> float:
-    return 1 - value if is_share(metric) else value

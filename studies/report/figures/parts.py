@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,13 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from studies.analysis.results import CellResult, FailureTable, Share
+from searchspace.language.space import Assignment
+from studies.analysis.results import FailureTable, Share
+from studies.design.screens import Tried
 from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas
 from studies.report.figures.heat import squares
+from studies.text import setting
 
-Row = Mapping[str, Any]
+MOST_TUNED = 30
+MOST_SETTINGS = 12
+"""A picture of so many cells at so many settings can be read."""
 
 
 def shares(every: Sequence[Share]) -> Picture | None:
@@ -45,7 +48,7 @@ def shares(every: Sequence[Share]) -> Picture | None:
 def failures(every: Sequence[FailureTable]) -> Picture | None:
     """What share of each level's trials failed."""
     lines = [
-        (f"{one.factor} {words.level(level)}", failed / ended if ended else 0.0, f"{failed} of {ended}")
+        (f"{one.factor} {setting(level)}", failed / ended if ended else 0.0, f"{failed} of {ended}")
         for one in every
         for level, (failed, ended) in one.counts.items()
     ][:30]
@@ -76,36 +79,27 @@ def _bars(axes: Axes, lines: Sequence[tuple[str, float, str]], title: str) -> No
 
 
 def tuning(
-    rows: Sequence[Row], tune: Mapping[str, Sequence[Any]], cells: Sequence[CellResult], metric: str
+    found: Sequence[Tried], settings: Sequence[Assignment], compared: Mapping[str, Mapping[str, Any]], metric: str
 ) -> Picture | None:
-    """The mean of every cell at every nuisance setting, with a frame around the one that it is compared at.
-
-    Settings stand as the design lists them, cells in the order of the rows.
-    """
-    names, tried = list(tune), {_setting(row, tune) for row in rows}
-    settings = [one for one in product(*(map(words.level, options) for options in tune.values())) if one in tried]
-    there = list(dict.fromkeys(row["cell"] for row in rows))[:30]
-    if not there or not (1 <= len(settings) <= 12):
+    """The mean of every cell at every nuisance setting, with a frame around the one that it is `compared` at."""
+    shown, names = found[:MOST_TUNED], ", ".join(settings[0])
+    means = [[mean for _, mean, _ in one.at] for one in shown]
+    if len(settings) > MOST_SETTINGS or not any(mean is not None for row in means for mean in row):
         return None
-    means = [[_mean(rows, cell, setting, names) for setting in settings] for cell in there]
-    if not any(one is not None for row in means for one in row):
-        return None
-    chosen = {one.name: tuple(words.level(one.assignment.get(name)) for name in names) for one in cells}
+    at = {name: at for name, of in compared.items() for at, one in enumerate(settings) if one.items() <= of.items()}
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        texts = [", ".join(setting) for setting in settings]
-        squares(axes, means, there, texts, lambda one: words.value(one, metric).removesuffix(" %"))
-        for y, cell in enumerate(there):
-            if chosen.get(cell) in settings:
-                _framed(axes, settings.index(chosen[cell]), y)
-        axes.set_xlabel(words.cut(", ".join(names), 50))
+        texts = [", ".join(map(setting, one.values())) for one in settings]
+        squares(
+            axes, means, [one.cell for one in shown], texts, lambda one: words.value(one, metric).removesuffix(" %")
+        )
+        for y, one in enumerate(shown):
+            if one.cell in at:
+                _framed(axes, at[one.cell], y)
+        axes.set_xlabel(words.cut(names, 50))
 
-    best = [
-        f"{cell} at {', '.join(f'{n} {t}' for n, t in zip(names, chosen[cell], strict=True))}"
-        for cell in there
-        if cell in chosen
-    ]
+    best = [f"{one.cell} at {words.levels(settings[at[one.cell]])}" for one in shown if one.cell in at]
     told = (
         f"Mean {metric} of each cell at each setting, over the tuning seeds. Chosen: "
         f"{words.listed(best, 20, 'cells more')}."
@@ -114,18 +108,8 @@ def tuning(
         "Framed: the setting at which the cell is compared, the best of its own. Hatched: a trial there "
         "failed or is missing. Lighter is more."
     )
-    return canvas.picture("tuning", f"Each cell over {', '.join(names)}", told, draw, 1.0 + 0.36 * len(there), note)
+    return canvas.picture("tuning", f"Each cell over {names}", told, draw, 1.0 + 0.36 * len(shown), note)
 
 
 def _framed(axes: Axes, x: int, y: int) -> None:
     axes.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=canvas.RED, lw=2.2, zorder=5))
-
-
-def _setting(row: Row, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(words.level(row["assignment"].get(name)) for name in names)
-
-
-def _mean(rows: Sequence[Row], cell: str, setting: tuple[str, ...], names: Sequence[str]) -> float | None:
-    here = [row for row in rows if row["cell"] == cell and _setting(row, names) == setting]
-    values = [row["value"] for row in here if row["state"] == "complete" and row["value"] is not None]
-    return fmean(values) if values and len(values) == len(here) else None

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from studies.report.figures import canvas
-from worker.metrics import is_share
+from worker.metrics import as_error, is_share
 
 SPAN = 8
 
@@ -26,7 +26,7 @@ class Scale:
 
     def of(self, value: float) -> float:
         """Where a value is drawn."""
-        return max(_error(value, self.metric), self.low) if self.logarithmic else value
+        return max(as_error(value, self.metric), self.low) if self.logarithmic else value
 
     def axis(self, axes: Axes) -> None:
         """The y axis; on a logarithmic one with ticks at 1, 2, 5."""
@@ -44,13 +44,9 @@ class Scale:
 
 def scale(values: Sequence[float], metric: str) -> Scale:
     """The scale of these values; an error of nothing stands at half of the least that is more."""
-    errors = [_error(value, metric) for value in values]
+    errors = [as_error(value, metric) for value in values]
     positive = [one for one in errors if one > 1e-9]
     if not positive or min(errors) < -1e-9 or max(positive) / min(positive) <= SPAN:
         return Scale(metric, False, min(values), max(values))
     none = len(positive) < len(errors)
     return Scale(metric, True, min(positive) / (2 if none else 1), max(positive), none)
-
-
-def _error(value: float, metric: str) -> float:
-    return 1 - value if is_share(metric) else value

@@ -16,6 +16,7 @@ from studies.report import words
 from studies.report.blocks import Picture
 from studies.report.figures import canvas
 from studies.report.figures.scale import scale
+from studies.verdict.words import counted
 
 Row = Mapping[str, Any]
 SIGNS: dict[str, dict[str, Any]] = {
@@ -43,7 +44,7 @@ def fresh(pairs: Sequence[tuple[str, float, Sequence[float]]], metric: str) -> P
 
     texts = [
         f"{name}: {words.value(value, metric)} in the search, {words.value(fmean(found), metric)} on "
-        + words.counted(len(found), "fresh seed")
+        + counted(len(found), "fresh seed")
         for name, value, found in pairs
     ]
     told, title = f"{metric}. {words.listed(texts, 12)}.", "The finalists in the search and on fresh seeds"
